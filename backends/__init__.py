@@ -1,0 +1,1 @@
+"""Where kernels run: simulators, annealers and devices behind one Protocol."""

@@ -1,0 +1,1 @@
+"""Peers and Isinglass on the same work, in one run."""

@@ -1,0 +1,1 @@
+"""The contract, package isinglass.v1, and the stubs made from it."""

@@ -1,0 +1,1 @@
+"""Messages to frozen dataclasses and back, one module per problem."""

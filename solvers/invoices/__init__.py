@@ -1,0 +1,1 @@
+"""Invoice prioritization: which invoice is paid on which date."""

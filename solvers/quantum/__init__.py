@@ -1,0 +1,1 @@
+"""Variational engine: QAOA on a statevector, lift of samples, control arm."""

@@ -1,0 +1,1 @@
+"""Durable state: jobs, budgets, decisions, artifacts, observations."""
