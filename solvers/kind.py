@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from solvers.kernel import Kernel
 from solvers.problem import JsonObject, P
 from solvers.strategy import Context, Strategy
+
+
+def _nothing() -> None:
+    """Nothing to compile."""
 
 
 class KernelBuilder(Protocol[P]):
@@ -55,6 +60,8 @@ class ProblemKind(Generic[P]):
         Solvers, the preferred one first.
     kernel
         Cuts out the core for quantum and annealing backends.
+    warm
+        Compiles and imports everything that a first request would otherwise wait for; called once a process.
     """
 
     name: str
@@ -62,3 +69,4 @@ class ProblemKind(Generic[P]):
     insurance: Strategy[P]
     strategies: tuple[Strategy[P], ...]
     kernel: KernelBuilder[P]
+    warm: Callable[[], None] = _nothing

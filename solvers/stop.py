@@ -90,3 +90,25 @@ class AnyOf:
 
     def remaining_s(self) -> float:
         return min((stop.remaining_s() for stop in self.stops), default=math.inf)
+
+
+@dataclass
+class Counted:
+    """Counts the questions that ``stop`` answered with no, and hides the time left.
+
+    A strategy that runs under it cannot see a clock, so what it does depends on ``asked`` alone: the same run again
+    under ``WorkLimit(asked)`` is the same run, whatever ended the first one.
+    """
+
+    stop: Stop
+    asked: int = 0
+    stopped: bool = False
+
+    def __call__(self) -> bool:
+        self.stopped = self.stopped or self.stop()
+        if not self.stopped:
+            self.asked += 1
+        return self.stopped
+
+    def remaining_s(self) -> float:
+        return math.inf
