@@ -60,6 +60,8 @@ class ProblemKind(Generic[P]):
         Solvers, the preferred one first.
     kernel
         Cuts out the core for quantum and annealing backends.
+    reseeded
+        Names of strategies of which several runs with different seeds are worth their cores; the others run once.
     warm
         Compiles and imports everything that a first request would otherwise wait for; called once a process.
     """
@@ -69,4 +71,5 @@ class ProblemKind(Generic[P]):
     insurance: Strategy[P]
     strategies: tuple[Strategy[P], ...]
     kernel: KernelBuilder[P]
+    reseeded: tuple[str, ...] = ()
     warm: Callable[[], None] = _nothing
