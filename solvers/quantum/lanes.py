@@ -1,0 +1,157 @@
+"""Butterflies over 16 amplitudes at a time, written as LLVM vectors because numba does not find them by itself.
+
+One qubit's mixer is ``U = cos(b) I + i sin(b) (sin(t) X + cos(t) Z)``. With ``c = cos(b)``, ``x = sin(b) sin(t)`` and
+``z = sin(b) cos(t)`` the pair of amplitudes ``(p, q)`` whose index differs in that qubit becomes
+``((c + i z) p + i x q, (c - i z) q + i x p)``. The *plain* form has ``t = pi/2`` (so ``z = 0``) on every qubit.
+
+A butterfly keeps ``2**stages`` vectors of real and imaginary parts in registers and turns ``stages`` qubits (and, with
+lanes, the four lowest qubits by shuffles inside each vector), so that one pass over memory serves 3 or 7 qubits.
+LLVM splits the vectors on machines whose registers are narrower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+WIDTH = 16
+"""Amplitudes in one vector."""
+
+LANE_QUBITS = 4
+"""Qubits whose butterflies stay inside one vector."""
+
+_VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
+_INDEX = ir.IntType(64)
+_MASK = ir.VectorType(ir.IntType(32), WIDTH)
+_FUSE = ("contract",)
+
+
+def _constant(values: list[float]) -> Any:
+    return ir.Constant(_VECTOR, values)
+
+
+def _splat(builder: Any, scalar: Any) -> Any:
+    nothing = ir.Constant(_VECTOR, ir.Undefined)
+    one = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(_MASK, [0] * WIDTH))
+
+
+def _vector_at(builder: Any, pointer: Any, index: Any) -> Any:
+    return builder.bitcast(builder.gep(pointer, [index]), _VECTOR.as_pointer())
+
+
+class _Pair:
+    """Emits the arithmetic of one butterfly: ``a * p + b * q (+ d * r)``, fused where the machine can."""
+
+    def __init__(self, builder: Any) -> None:
+        self._builder = builder
+
+    def times(self, a: Any, b: Any) -> Any:
+        return self._builder.fmul(a, b, flags=_FUSE)
+
+    def plus(self, a: Any, b: Any) -> Any:
+        return self._builder.fadd(a, b, flags=_FUSE)
+
+    def minus(self, a: Any, b: Any) -> Any:
+        return self._builder.fsub(a, b, flags=_FUSE)
+
+    def turn(self, own: tuple[Any, Any], other: tuple[Any, Any], c: Any, x: Any, z: Any | None) -> tuple[Any, Any]:
+        """``(c + i z) own + i x other``; ``z`` is ``None`` for the plain mixer."""
+        real, imaginary = own
+        new_real, new_imaginary = self.times(c, real), self.times(c, imaginary)
+        if z is not None:
+            new_real = self.minus(new_real, self.times(z, imaginary))
+            new_imaginary = self.plus(new_imaginary, self.times(z, real))
+        return self.minus(new_real, self.times(x, other[1])), self.plus(new_imaginary, self.times(x, other[0]))
+
+
+def _emit_lanes(builder: Any, cells: list[tuple[Any, Any]], c: Any, turn_of: Callable[[int], Any]) -> None:
+    """Turn the four lane qubits of every cell in place."""
+    pair = _Pair(builder)
+    for qubit in range(LANE_QUBITS):
+        x, z = turn_of(qubit)
+        partner = ir.Constant(_MASK, [lane ^ (1 << qubit) for lane in range(WIDTH)])
+        if z is not None:
+            signs = _constant([-1.0 if lane >> qubit & 1 else 1.0 for lane in range(WIDTH)])
+            z = pair.times(z, signs)  # upper partners turn the other way
+        for k, (real, imaginary) in enumerate(cells):
+            other = builder.shuffle_vector(real, real, partner), builder.shuffle_vector(imaginary, imaginary, partner)
+            cells[k] = pair.turn((real, imaginary), other, c, x, z)
+
+
+def _emit_stages(
+    builder: Any, cells: list[tuple[Any, Any]], stages: int, c: Any, turn_of: Callable[[int], Any]
+) -> None:
+    """Turn ``stages`` qubits across the cells in place; ``turn_of`` counts from the first of them."""
+    pair = _Pair(builder)
+    for stage in range(stages):
+        x, z = turn_of(stage)
+        minus_z = None if z is None else pair.minus(_constant([0.0] * WIDTH), z)
+        for low in range(len(cells)):
+            high = low | 1 << stage
+            if high != low:
+                p, q = cells[low], cells[high]
+                cells[low], cells[high] = pair.turn(p, q, c, x, z), pair.turn(q, p, c, x, minus_z)
+
+
+def _butterfly(stages: int, lanes: bool, plain: bool) -> Any:
+    """An intrinsic that turns qubits of the cells at ``base + k * stride`` for k < 2**stages, in place.
+
+    Plain form: ``f(real, imaginary, base, stride, c, x)``. General form, ``xs`` and ``zs`` indexed by qubit from
+    ``first``: ``f(real, imaginary, base, stride, c, xs, zs, first)``.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def pointer(k: int) -> Any:
+            return context.make_array(signature.args[k])(context, builder, arguments[k]).data
+
+        real, imaginary, base, stride = pointer(0), pointer(1), arguments[2], arguments[3]
+        c = _splat(builder, arguments[4])
+        if plain:
+            turn = _splat(builder, arguments[5]), None
+
+            def turn_of(qubit: int) -> Any:  # noqa: ARG001 - the same for all
+                return turn
+        else:
+            xs, zs, first = pointer(5), pointer(6), arguments[7]
+
+            def turn_of(qubit: int) -> Any:
+                at = builder.add(first, ir.Constant(_INDEX, qubit))
+                x, z = builder.load(builder.gep(xs, [at])), builder.load(builder.gep(zs, [at]))
+                return _splat(builder, x), _splat(builder, z)
+
+        offsets = [builder.add(base, builder.mul(stride, ir.Constant(_INDEX, k))) for k in range(1 << stages)]
+        places = [(_vector_at(builder, real, k), _vector_at(builder, imaginary, k)) for k in offsets]
+        cells = [(builder.load(r, align=4), builder.load(i, align=4)) for r, i in places]
+        if lanes:
+            _emit_lanes(builder, cells, c, turn_of)
+        skipped = LANE_QUBITS if lanes else 0
+        _emit_stages(builder, cells, stages, c, lambda stage: turn_of(stage + skipped))
+        for (r, i), (new_real, new_imaginary) in zip(places, cells, strict=True):
+            builder.store(new_real, r, align=4)
+            builder.store(new_imaginary, i, align=4)
+        return context.get_dummy_value()
+
+    f4, index = types.float32, types.intp
+    if plain:
+
+        @intrinsic
+        def butterfly(typing_context, real, imaginary, base, stride, c, x):  # type: ignore[no-untyped-def] # noqa: ARG001
+            return types.void(real, imaginary, index, index, f4, f4), emit
+    else:
+
+        @intrinsic
+        def butterfly(typing_context, real, imaginary, base, stride, c, xs, zs, first):  # type: ignore[no-untyped-def] # noqa: ARG001
+            return types.void(real, imaginary, index, index, f4, xs, zs, index), emit
+
+    return butterfly
+
+
+plain_1, plain_2, plain_3 = (_butterfly(k, lanes=False, plain=True) for k in (1, 2, 3))
+plain_4, plain_5, plain_6, plain_7 = (_butterfly(k, lanes=True, plain=True) for k in (0, 1, 2, 3))
+general_1, general_2, general_3 = (_butterfly(k, lanes=False, plain=False) for k in (1, 2, 3))
+general_4, general_5, general_6, general_7 = (_butterfly(k, lanes=True, plain=False) for k in (0, 1, 2, 3))

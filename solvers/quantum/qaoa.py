@@ -1,0 +1,207 @@
+"""QAOA angles found on the exact simulator, and samples at those angles.
+
+Hardware never sees an optimiser loop: angles are searched here, where a try costs milliseconds, and travel with the
+circuit. The search is a coarse grid of linear ramps, Nelder-Mead on the ramp's ends, then COBYLA on all angles, under
+one count of evaluations; without a clock it is deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import dimod
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from solvers.kernel import Variable
+from solvers.quantum.cost import CostModel
+from solvers.quantum.schedules import linear_ramp
+from solvers.quantum.statevector import DEFAULT_LIMIT_BYTES, Angles, Statevector
+from solvers.stop import Never, Stop
+
+_GAMMAS = (0.6, 1.2, 2.4)  # ends of the coarse grid of ramps, in units of 1 / spread and in radian
+_BETAS = (0.4, 0.8, 1.2)
+
+
+@dataclass(frozen=True)
+class QaoaSettings:
+    """How angles are searched.
+
+    Parameters
+    ----------
+    layers
+        p, 1 - 16.
+    alpha
+        Share of the cheapest probability whose mean is minimised, (0, 1]; 1 is the plain expectation.
+    evaluations
+        Runs of the simulator at most (>= 1).
+    regularisation
+        How far a warm start stays from certainty: P(1) lies in [regularisation, 1 - regularisation], (0, 0.5]. At 0
+        the start state would be an eigenstate that no layer leaves; 0.5 is no warm start at all.
+    threads
+        Threads of the simulator (>= 1).
+    limit_bytes
+        Memory of the simulator.
+    """
+
+    layers: int = 2
+    alpha: float = 0.25
+    evaluations: int = 60
+    regularisation: float = 0.25
+    threads: int = 1
+    limit_bytes: int = DEFAULT_LIMIT_BYTES
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"{name} is {getattr(self, name)}; allowed: {allowed}"
+            for name, allowed, fine in (
+                ("layers", "1 - 16", 1 <= self.layers <= 16),
+                ("alpha", "(0, 1]", 0 < self.alpha <= 1),
+                ("evaluations", ">= 1", self.evaluations >= 1),
+                ("regularisation", "(0, 0.5]", 0 < self.regularisation <= 0.5),
+            )
+            if not fine
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
+
+@dataclass(frozen=True)
+class QaoaRun:
+    """What a search found.
+
+    ``objective`` is the CVaR at ``angles``, ``evaluations`` how many runs it took, and ``start_probabilities`` the
+    product state that the layers begin with, shape (n,).
+    """
+
+    angles: Angles
+    objective: float
+    expectation: float
+    evaluations: int
+    start_probabilities: NDArray[np.float64]
+
+
+def start_probabilities(
+    cost: CostModel, warm_start: Mapping[Variable, float], regularisation: float
+) -> NDArray[np.float64]:
+    """P(variable is 1) in the start state: its warm value (0 - 1, an incumbent's or a relaxation's) kept
+    ``regularisation`` away from certainty, 1/2 where there is none (Egger et al., arXiv 2009.10095).
+    """
+    values = np.array([float(warm_start.get(v, 0.5)) for v in cost.variables])
+    kept: NDArray[np.float64] = np.clip(values, regularisation, 1 - regularisation)
+    return kept
+
+
+class _Enough(Exception):  # noqa: N818 - ends the search, not an error
+    """The evaluations are used up, or ``stop`` said so."""
+
+
+class _Search:
+    """Counts evaluations, asks ``stop``, remembers the best angles."""
+
+    def __init__(self, state: Statevector, settings: QaoaSettings, stop: Stop) -> None:
+        self.state, self.settings, self._stop = state, settings, stop
+        self.done, self.best, self.angles = 0, np.inf, Angles((), ())
+
+    def __call__(self, angles: Angles) -> float:
+        if self.done >= self.settings.evaluations or (self.done and self._stop()):
+            raise _Enough
+        self.state.run(angles)
+        value = self.state.cvar(self.settings.alpha)
+        self.done += 1
+        if value < self.best:
+            self.best, self.angles = value, angles
+        return value
+
+    def run(self, spread: float) -> None:
+        """Grid of ramps, then their ends, then every angle."""
+        layers = self.settings.layers
+
+        def ramp(ends: NDArray[np.float64]) -> Angles:
+            return linear_ramp(layers, float(ends[0]), float(ends[1]), spread)
+
+        def all_angles(values: NDArray[np.float64]) -> Angles:
+            unit = 1.0 / spread if spread > 0 else 0.0
+            return Angles(tuple((values[:layers] * unit).tolist()), tuple(values[layers:].tolist()))
+
+        grid = [np.array([gamma, beta]) for gamma in _GAMMAS for beta in _BETAS]
+        start = min(grid, key=lambda ends: self(ramp(ends)))
+        share = max(1, (self.settings.evaluations - self.done) // 2)
+        options: Any = {"maxfev": share, "xatol": 1e-2}
+        minimize(lambda ends: self(ramp(ends)), start, method="Nelder-Mead", options=options)
+        here = np.concatenate([np.array(self.angles.gammas) * spread, np.array(self.angles.betas)])
+        options = {"rhobeg": 0.15}
+        minimize(lambda values: self(all_angles(values)), here, method="COBYLA", options=options)
+
+
+def optimise(
+    state: Statevector, settings: QaoaSettings, stop: Stop | None = None, start: Angles | None = None
+) -> tuple[Angles, float, int]:
+    """Angles of low CVaR over ``state``'s model, their CVaR, and evaluations used (at least one, whatever ``stop``).
+
+    ``start`` (of ``settings.layers`` layers) is tried first.
+    """
+    search = _Search(state, settings, stop or Never())
+    with suppress(_Enough):  # the count or the clock ends it; the best so far stands
+        if start is not None:
+            search(start)
+        search.run(state.cost.spread())
+    return search.angles, search.best, search.done
+
+
+def run_qaoa(
+    bqm: dimod.BinaryQuadraticModel,
+    shots: int,
+    seed: int,
+    settings: QaoaSettings | None = None,
+    warm_start: Mapping[Variable, float] | None = None,
+    stop: Stop | None = None,
+) -> tuple[dimod.SampleSet, QaoaRun]:
+    """Search angles, then draw ``shots`` samples from the exact state at the best ones.
+
+    A model without variables has one sample, the empty one, ``shots`` times.
+
+    Returns
+    -------
+    The samples, aggregated, with energies in double precision; and what the search found.
+
+    Raises
+    ------
+    InvalidProblem
+        When the state does not fit in memory.
+    """
+    settings = settings or QaoaSettings()
+    cost = CostModel.of(bqm)
+    if cost.size == 0:
+        nothing = QaoaRun(Angles((), ()), cost.offset, cost.offset, 0, np.empty(0))
+        return aggregate(cost, np.zeros((shots, 0), dtype=np.int8)), nothing
+    ones = start_probabilities(cost, warm_start or {}, settings.regularisation)
+    state = Statevector(cost, ones, settings.threads, settings.limit_bytes)
+    try:
+        angles, objective, evaluations = optimise(state, settings, stop)
+        state.run(angles)
+        bits = state.sample(shots, seed)
+        found = QaoaRun(angles, objective, state.expectation(), evaluations, ones)
+    finally:
+        state.close()
+    return aggregate(cost, bits), found
+
+
+def aggregate(cost: CostModel, bits: NDArray[np.int8]) -> dimod.SampleSet:
+    """Equal rows of ``bits`` counted together, cheapest first, energies recomputed in double precision."""
+    if cost.size:
+        distinct, counts = np.unique(bits, axis=0, return_counts=True)
+    else:
+        distinct, counts = bits[:1], np.array([len(bits)])
+    energies = cost.energies(distinct)
+    order = np.argsort(energies, kind="stable")
+    return dimod.SampleSet.from_samples(
+        (distinct[order], list(cost.variables)),
+        vartype=dimod.BINARY,
+        energy=energies[order],
+        num_occurrences=counts[order],
+    )
