@@ -1,0 +1,323 @@
+"""The plan of attack: which strategies in which order, which backends with what, and why the others are left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from backends.backend import BackendFacts, Technology
+from federation.policy import Policy, Profile, Residency
+from federation.reasons import NOT_DEGRADED, Reason
+from federation.spending import MIN_SHOTS, allot, is_metered
+from solvers.problem import Features, JsonObject
+
+GATE_MAX_VARIABLES = 20
+"""Most variables of a kernel for gate backends: a statevector of 2^20 amplitudes is what a local simulator holds."""
+
+ANNEALER_MAX_VARIABLES = 200
+"""Most variables of a kernel for annealers: beyond, a kernel is no longer a core."""
+
+MIN_KERNEL_VARIABLES = 2
+
+CLIQUE_FACTOR = 5.0
+"""A sparse annealer of q qubits embeds a clique of about sqrt(5 q) variables (Pegasus P16: 5,640 qubits, K180)."""
+
+MIN_SECONDS = {Technology.ANNEALER: 0.25, Technology.GATE: 1.0}
+"""Least time that a local backend needs from the start of a job to a lifted sample, its kernel included."""
+
+EXTERNAL_SECONDS = 3.0
+"""What submission, compilation and retrieval add at a vendor."""
+
+EXTERNAL_SECONDS_PER_QUEUED = 2.0
+"""Prior of the wait for each job ahead at a vendor."""
+
+
+@dataclass(frozen=True)
+class BackendView:
+    """What the scheduler sees of one backend now."""
+
+    facts: BackendFacts
+    circuit_open: bool = False
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """A backend that takes part.
+
+    Parameters
+    ----------
+    name
+        Which.
+    max_variables
+        Most variables of the kernel cut for it (>= 2).
+    shots
+        Shots (gate) or reads (annealer) it may use (>= 1).
+    layers
+        QAOA layers (gate backends; 1 - 16).
+    expected_usd_micros
+        Worst case of its cost, in millionths of a US dollar.
+    reason
+        Why it was chosen, for the decision record.
+    """
+
+    name: str
+    max_variables: int
+    shots: int
+    layers: int
+    expected_usd_micros: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A backend that is left out. ``wanted``: the profile counted on it, so its absence is a degradation."""
+
+    backend: str
+    reason: Reason
+    wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Strategies in the order in which workers take them; backends in the order of preference; who is left out."""
+
+    strategies: tuple[str, ...]
+    backends: tuple[BackendChoice, ...]
+    skipped: tuple[Skipped, ...]
+
+    def to_json(self) -> JsonObject:
+        """For the decision record."""
+        return {
+            "strategies": list(self.strategies),
+            "backends": [
+                {
+                    "name": choice.name,
+                    "max_variables": choice.max_variables,
+                    "shots": choice.shots,
+                    "layers": choice.layers,
+                    "expected_usd_micros": choice.expected_usd_micros,
+                    "reason": choice.reason,
+                }
+                for choice in self.backends
+            ],
+            "skipped": [
+                {"backend": skipped.backend, "reason": str(skipped.reason), "wanted": skipped.wanted}
+                for skipped in self.skipped
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A selector's word on one eligible backend: take it (in the order given) or leave it, and why."""
+
+    backend: str
+    take: bool
+    reason: str
+    skip_reason: Reason = Reason.NOT_SELECTED
+
+
+class Selector(Protocol):
+    """Learns from observations which strategies and backends are worth their time and money."""
+
+    def order_strategies(
+        self, kind: str, features: Features, strategies: Sequence[str], remaining_s: float
+    ) -> tuple[str, ...]:
+        """``strategies`` in the order in which workers should take them: a permutation."""
+        ...
+
+    def pick_backends(
+        self, kind: str, features: Features, eligible: Sequence[BackendFacts], policy: Policy, remaining_s: float
+    ) -> Sequence[Pick]:
+        """One `Pick` per eligible backend, the preferred first."""
+        ...
+
+
+def plan_attack(
+    kind: str,
+    features: Features,
+    strategies: Sequence[str],
+    backends: Sequence[BackendView],
+    policy: Policy,
+    remaining_s: float,
+    selector: Selector | None = None,
+) -> Attack:
+    """Choose strategies and backends for one request.
+
+    Parameters
+    ----------
+    kind, features
+        The problem's kind, and what selection may learn from.
+    strategies
+        Names of the strategies that accept the problem, the preferred first.
+    backends
+        All that are configured.
+    policy
+        What the request allows.
+    remaining_s
+        Seconds left until the request's deadline.
+    selector
+        Orders and thins what the rules leave; ``None``: all of it, local and free first (devices first under
+        profile ``HARDWARE``).
+
+    Returns
+    -------
+    Attack
+        Every backend is either in ``backends`` or in ``skipped``. The worst cases of all chosen ones together stay
+        within ``policy.budget_usd_micros``, their shots within ``policy.max_shots``.
+    """
+    ordered = tuple(strategies)
+    if policy.replayable:
+        # One strategy under a work limit: anything that runs beside it would make the order of events matter.
+        skipped = tuple(Skipped(view.facts.name, Reason.REPLAYABLE, wanted=False) for view in backends)
+        return Attack(ordered[:1], (), skipped)
+    if selector is not None:
+        ordered = selector.order_strategies(kind, features, ordered, remaining_s)
+
+    left_out: list[Skipped] = []
+    eligible: list[BackendFacts] = []
+    for view in backends:
+        reason = _rule_out(view, policy, remaining_s)
+        if reason is None:
+            eligible.append(view.facts)
+        else:
+            left_out.append(Skipped(view.facts.name, reason, wanted=reason not in NOT_DEGRADED))
+
+    devices_first = policy.profile is Profile.HARDWARE
+    eligible.sort(key=lambda facts: _preference(facts, devices_first))
+    reasons = {facts.name: _why(facts, policy.profile) for facts in eligible}
+    if selector is not None and eligible:
+        picks = selector.pick_backends(kind, features, eligible, policy, remaining_s)
+        by_name = {facts.name: facts for facts in eligible}
+        eligible = [by_name[pick.backend] for pick in picks if pick.take]
+        reasons |= {pick.backend: pick.reason for pick in picks}
+        left_out += [
+            Skipped(pick.backend, pick.skip_reason, wanted=pick.skip_reason not in NOT_DEGRADED)
+            for pick in picks
+            if not pick.take
+        ]
+
+    chosen: list[BackendChoice] = []
+    facts_of = {facts.name: facts for facts in eligible}
+    for allotment in allot(eligible, policy.budget_usd_micros, policy.max_shots):
+        facts = facts_of[allotment.backend]
+        if allotment.reason is not None:
+            left_out.append(Skipped(facts.name, allotment.reason))
+            continue
+        chosen.append(
+            BackendChoice(
+                facts.name,
+                max_kernel_variables(facts),
+                allotment.shots,
+                qaoa_layers(facts),
+                allotment.expected_usd_micros,
+                reasons[facts.name],
+            )
+        )
+    return Attack(ordered, tuple(chosen), tuple(left_out))
+
+
+def max_kernel_variables(facts: BackendFacts) -> int:
+    """Most variables of a kernel that the backend can be trusted to hold, whatever the kernel's couplings."""
+    if facts.technology is Technology.GATE:
+        return min(facts.qubits, GATE_MAX_VARIABLES)
+    logical = facts.qubits if facts.coupling is None else math.isqrt(int(CLIQUE_FACTOR * facts.qubits))
+    return min(logical, ANNEALER_MAX_VARIABLES)
+
+
+def qaoa_layers(facts: BackendFacts) -> int:
+    """Layers that pay on this backend: noise eats what a second layer gains once gates are calibrated, not exact."""
+    return 1 if facts.calibration or facts.coupling is not None else 2
+
+
+def expected_seconds(facts: BackendFacts) -> float:
+    """Seconds from now to a lifted sample, by rule of thumb: the queue ahead, the vendor's overhead, the run."""
+    run_s = MIN_SECONDS[facts.technology]
+    if facts.is_local:
+        return run_s * (1 + facts.queue_length)
+    return run_s + EXTERNAL_SECONDS + EXTERNAL_SECONDS_PER_QUEUED * facts.queue_length
+
+
+def _rule_out(view: BackendView, policy: Policy, remaining_s: float) -> Reason | None:
+    """The first rule that keeps a backend out, the policy's own rules before the backend's state."""
+    facts = view.facts
+    metered = is_metered(facts.price)
+    external = not facts.is_local
+    if policy.profile is Profile.CLASSICAL or (policy.profile is Profile.SIMULATE and (metered or external)):
+        return Reason.PROFILE_EXCLUDES
+    if policy.allowed_backends and facts.name not in policy.allowed_backends:
+        return Reason.NOT_ALLOWED
+    if external and policy.residency is Residency.LOCAL_ONLY:
+        return Reason.RESIDENCY_LOCAL_ONLY
+    if metered and policy.budget_usd_micros == 0:
+        # Hybrid means "metered backends within the budget": none without one. Hardware asks for devices by name.
+        wanted = policy.profile is Profile.HARDWARE or facts.name in policy.allowed_backends
+        return Reason.BUDGET_REQUEST_LIMIT if wanted else Reason.NO_BUDGET
+    if not facts.available:
+        return Reason.BACKEND_UNAVAILABLE
+    if view.circuit_open:
+        return Reason.CIRCUIT_OPEN
+    if max_kernel_variables(facts) < MIN_KERNEL_VARIABLES:
+        return Reason.PROGRAM_TOO_LARGE
+    if policy.max_shots < min(MIN_SHOTS, facts.max_shots):
+        return Reason.SHOTS_LIMIT
+    if expected_seconds(facts) > remaining_s:
+        return Reason.NO_TIME
+    return None
+
+
+def _preference(facts: BackendFacts, devices_first: bool) -> tuple[Any, ...]:
+    is_device = not facts.is_local or is_metered(facts.price)
+    # Annealers answer soonest; among equals the larger machine sees more of the core.
+    first = not is_device if devices_first else is_device
+    return (first, facts.technology is not Technology.ANNEALER, -facts.qubits, facts.name)
+
+
+def _why(facts: BackendFacts, profile: Profile) -> str:
+    where = "local" if facts.is_local else "vendor"
+    charge = "metered, within the request's budget" if is_metered(facts.price) else "free of charge"
+    return f"profile {profile}: {where} {facts.technology.value}, {charge}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one chosen backend: ``outcome`` is OK, SKIPPED, REFUSED, FAILED or CANCELLED."""
+
+    outcome: str
+    reason: str = ""
+
+
+def service_level(attack: Attack, outcomes: Mapping[str, Outcome], solved: bool = True) -> tuple[str, str]:
+    """The degradation ladder's step and its reason code (empty for ``FULL``).
+
+    Parameters
+    ----------
+    attack
+        The plan.
+    outcomes
+        By name of a chosen backend; one that is absent counts as not answered by the deadline.
+    solved
+        Whether any strategy of ``attack`` took part; without one the answer is the insurance.
+
+    Returns
+    -------
+    tuple[str, str]
+        ``FULL``; ``REDUCED`` when some wanted backend is missing; ``LOCAL`` when all of them are;
+        ``INSURANCE`` when no strategy took part.
+    """
+    if not solved:
+        return "INSURANCE", str(Reason.NO_WORKER if attack.strategies else Reason.NO_STRATEGY)
+    missing = [str(skipped.reason) for skipped in attack.skipped if skipped.wanted]
+    present = 0
+    for choice in attack.backends:
+        outcome = outcomes.get(choice.name, Outcome("CANCELLED", Reason.DEADLINE))
+        if outcome.outcome == "OK" or outcome.reason in NOT_DEGRADED:
+            present += 1
+        else:
+            missing.append(outcome.reason or str(Reason.BACKEND_FAILED))
+    if not missing:
+        return "FULL", ""
+    # A backend that failed under way tells more than one that was left out before the start.
+    return ("REDUCED" if present else "LOCAL"), missing[-1]
