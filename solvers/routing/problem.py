@@ -112,7 +112,7 @@ class RoutingProblem:
 
     @classmethod
     def of(cls, data: RoutingData) -> RoutingProblem:
-        """Check and compile.
+        """Bring into normal form, check and compile.
 
         Raises
         ------
@@ -121,8 +121,10 @@ class RoutingProblem:
 
         """
         from solvers.routing.compilation import compiled
+        from solvers.routing.normal_form import normalised
         from solvers.routing.validation import check
 
+        data = normalised(data)
         check(data)
         return compiled(data)
 
