@@ -1,0 +1,97 @@
+"""The end of a job in one transaction: its terminal state, its decision record, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from store import budgets, decisions, leases
+from store.amounts import Amounts
+from store.database import Database
+from store.decisions import Decision, Record, new_decision_id
+from store.leases import JobState
+from store.signing import Signer
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a reservation turned out to cost; zero amounts when nothing was charged."""
+
+    reservation_id: str
+    amounts: Amounts
+
+
+def commit_result(
+    database: Database,
+    job_id: str,
+    token: int,
+    state: JobState,
+    *,
+    result_digest: str | None,
+    error: str | None,
+    record: Mapping[str, Any],
+    settlements: Sequence[Settlement],
+    now: datetime,
+    signer: Signer,
+    decision_id: str | None = None,
+) -> Decision:
+    """Finish ``job_id``, append its decision and settle its reservations: all of it or nothing.
+
+    Parameters
+    ----------
+    database
+        Where the job is.
+    job_id
+        Which job.
+    token
+        Fencing token of the lease that the work was done under.
+    state
+        SUCCEEDED, FAILED or CANCELLED.
+    result_digest
+        Digest of the result among the artifacts, which is put there before.
+    error
+        Why, when FAILED.
+    record
+        The decision record, a JSON object.
+    settlements
+        What was charged. Reservations of the job that are not named stay held.
+    now
+        The present.
+    signer
+        Signs the decision.
+    decision_id
+        An id drawn before by `store.decisions.new_decision_id`; a new one without it.
+
+    Raises
+    ------
+    NotFound, StaleLease, TerminalState
+        When the lease was lost, the job is finished, or a reservation does not exist or was settled otherwise.
+    ValueError
+        When ``state`` is not terminal or ``record`` has no canonical JSON.
+    """
+    prepared = Record.of(record)
+    decision_id = decision_id or new_decision_id(now)
+    with database.write() as connection:
+        tenant = leases.finish(
+            connection,
+            job_id,
+            token,
+            state,
+            result_digest=result_digest,
+            error=error,
+            now=now,
+            decision_id=decision_id,
+        )
+        for settlement in sorted(settlements, key=lambda s: s.reservation_id):
+            budgets.settle(connection, settlement.reservation_id, settlement.amounts)
+        return decisions.append(
+            connection,
+            prepared,
+            job_id=job_id,
+            tenant=tenant,
+            now=now,
+            signer=signer,
+            decision_id=decision_id,
+        )
