@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import dimod
 import numpy as np
@@ -22,6 +21,8 @@ from solvers.quantum.cost import CostModel
 from solvers.quantum.schedules import linear_ramp
 from solvers.quantum.statevector import DEFAULT_LIMIT_BYTES, Angles, Statevector
 from solvers.stop import Never, Stop
+
+_Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 _GAMMAS = (0.6, 1.2, 2.4)  # ends of the coarse grid of ramps, in units of 1 / spread and in radian
 _BETAS = (0.4, 0.8, 1.2)
@@ -121,21 +122,19 @@ class _Search:
         """Grid of ramps, then their ends, then every angle."""
         layers = self.settings.layers
 
-        def ramp(ends: NDArray[np.float64]) -> Angles:
-            return linear_ramp(layers, float(ends[0]), float(ends[1]), spread)
+        unit = 1.0 / spread if spread > 0 else 0.0
 
-        def all_angles(values: NDArray[np.float64]) -> Angles:
-            unit = 1.0 / spread if spread > 0 else 0.0
-            return Angles(tuple((values[:layers] * unit).tolist()), tuple(values[layers:].tolist()))
+        def along_ramp(ends: _Vector) -> float:
+            return self(linear_ramp(layers, float(ends[0]), float(ends[1]), spread))
 
-        grid = [np.array([gamma, beta]) for gamma in _GAMMAS for beta in _BETAS]
-        start = min(grid, key=lambda ends: self(ramp(ends)))
+        def everywhere(values: _Vector) -> float:
+            return self(Angles(tuple((values[:layers] * unit).tolist()), tuple(values[layers:].tolist())))
+
+        start = min((np.array([gamma, beta]) for gamma in _GAMMAS for beta in _BETAS), key=along_ramp)
         share = max(1, (self.settings.evaluations - self.done) // 2)
-        options: Any = {"maxfev": share, "xatol": 1e-2}
-        minimize(lambda ends: self(ramp(ends)), start, method="Nelder-Mead", options=options)
-        here = np.concatenate([np.array(self.angles.gammas) * spread, np.array(self.angles.betas)])
-        options = {"rhobeg": 0.15}
-        minimize(lambda values: self(all_angles(values)), here, method="COBYLA", options=options)
+        minimize(along_ramp, start, method="Nelder-Mead", options={"maxfev": share, "xatol": 1e-2})
+        here = np.array([gamma * spread for gamma in self.angles.gammas] + list(self.angles.betas))
+        minimize(everywhere, here, method="COBYLA", options={"rhobeg": 0.15})
 
 
 def optimise(
