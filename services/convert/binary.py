@@ -1,0 +1,112 @@
+"""Messages of the sampling service to and from binary problems and plans."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protos import sampling_pb2 as pb
+from solvers.binary.canonical import CONSTRAINED, energies_of
+from solvers.binary.plan import Boltzmann, SamplePlan
+from solvers.binary.problem import DEFAULT_NUM_SAMPLES, BinaryProblem, quadratic_problem
+from solvers.errors import FieldViolation, InvalidProblem
+from solvers.problem import Verdict
+
+
+def problem_from_message(message: pb.BinaryProblem) -> BinaryProblem:
+    """The problem in ``message``.
+
+    Raises
+    ------
+    InvalidProblem
+        Naming every field at fault, as ``quadratic.values[3]``.
+    """
+    which = message.WhichOneof("model")
+    if which == "constrained":
+        raise InvalidProblem([CONSTRAINED])
+    if which is None:
+        raise InvalidProblem([FieldViolation("quadratic", "is absent", "a model")])
+    model, options = message.quadratic, message.options
+    return quadratic_problem(
+        _vartype(model.vartype),
+        np.fromiter(model.linear, np.float64, len(model.linear)),
+        np.fromiter(model.rows, np.int64, len(model.rows)),
+        np.fromiter(model.columns, np.int64, len(model.columns)),
+        np.fromiter(model.values, np.float64, len(model.values)),
+        offset=model.offset,
+        variables=tuple(model.variables),
+        num_variables=model.num_variables,
+        num_samples=options.num_samples or DEFAULT_NUM_SAMPLES,
+        temperature=options.temperature if options.HasField("temperature") else None,
+    )
+
+
+def problem_to_message(problem: BinaryProblem) -> pb.BinaryProblem:
+    """The message of ``problem``; defaults and lists of zeros are left out."""
+    model = pb.QuadraticModel(vartype=pb.VariableType.Value(problem.vartype.value), offset=problem.offset)
+    if problem.variables:
+        model.variables.extend(problem.variables)
+    else:
+        model.num_variables = problem.num_variables
+    if np.any(problem.linear):
+        model.linear.extend(problem.linear.tolist())
+    model.rows.extend(problem.rows.tolist())
+    model.columns.extend(problem.columns.tolist())
+    model.values.extend(problem.values.tolist())
+    message = pb.BinaryProblem(quadratic=model)
+    if problem.num_samples != DEFAULT_NUM_SAMPLES:
+        message.options.num_samples = problem.num_samples
+    if problem.temperature is not None:
+        message.options.temperature = problem.temperature
+    return message
+
+
+def plan_to_message(problem: BinaryProblem, plan: SamplePlan, verdict: Verdict) -> pb.SamplePlan:
+    """The message of a verified plan; the best sample's energy is the verdict's objective."""
+    energies = [verdict.objective, *energies_of(problem, plan)[1:]]
+    message = pb.SamplePlan()
+    for values, occurrences, energy in zip(plan.values, plan.occurrences, energies, strict=True):
+        message.samples.add(values=values.tolist(), energy=energy, occurrences=int(occurrences))
+    if plan.boltzmann is not None:
+        found = plan.boltzmann
+        message.boltzmann.mean_energy = found.mean_energy
+        message.boltzmann.mean_energy_error = found.mean_energy_error
+        message.boltzmann.effective_samples = found.effective_samples
+        message.boltzmann.mean_values.extend(found.mean_values)
+    return message
+
+
+def plan_from_message(problem: BinaryProblem, message: pb.SamplePlan) -> SamplePlan:
+    """The plan in ``message``; its energies are left to the verifier.
+
+    Raises
+    ------
+    InvalidProblem
+        When there is no sample, or one has not one value per variable.
+    """
+    faults = [
+        FieldViolation(
+            f"samples[{k}].values",
+            f"has {len(sample.values)} entries",
+            f"{problem.num_variables}: one per variable",
+        )
+        for k, sample in enumerate(message.samples)
+        if len(sample.values) != problem.num_variables
+    ]
+    if not message.samples:
+        faults.append(FieldViolation("samples", "is empty", "at least one sample"))
+    if faults:
+        raise InvalidProblem(faults)
+    values = np.array([list(sample.values) for sample in message.samples], dtype=np.int32)
+    counts = np.array([sample.occurrences for sample in message.samples], dtype=np.int64)
+    boltzmann = None
+    if message.HasField("boltzmann"):
+        found = message.boltzmann
+        boltzmann = Boltzmann(
+            found.mean_energy, found.mean_energy_error, found.effective_samples, tuple(found.mean_values)
+        )
+    return SamplePlan(values, counts, boltzmann)
+
+
+def _vartype(value: pb.VariableType.ValueType) -> str:
+    """Its name, or its number where the contract has no name for it."""
+    return pb.VariableType.Name(value) if value in pb.VariableType.values() else str(value)

@@ -1,0 +1,23 @@
+"""Binary models, as the rest of the house sees them."""
+
+from __future__ import annotations
+
+from solvers.binary import canonical
+from solvers.binary.annealing import Annealing
+from solvers.binary.core import hard_core
+from solvers.binary.descent import Descent
+from solvers.binary.exact import Enumeration
+from solvers.binary.ocean import OceanAnnealing, OceanTabu
+from solvers.binary.plan import SamplePlan
+from solvers.binary.warm import warm
+from solvers.kind import ProblemKind
+
+KIND: ProblemKind[SamplePlan] = ProblemKind(
+    name="binary",
+    codec=canonical,
+    insurance=Descent(),
+    strategies=(Enumeration(), Annealing(), OceanAnnealing(), OceanTabu()),
+    kernel=hard_core,
+    reseeded=("annealing",),
+    warm=warm,
+)
