@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
+from federation.timeline import Timeline
+
 
 class CircuitState(StrEnum):
     """``CLOSED`` lets calls through, ``OPEN`` refuses them, ``HALF_OPEN`` lets a few probes through."""
@@ -72,14 +74,14 @@ class Breaker:
     """Ask `allow` right before each call and `record` its outcome; `state` looks without taking a probe.
 
     Only failures of the backend itself are recorded: see `federation.retry.counts_against_health`. ``now_s`` is any
-    monotonic clock; a time that runs backwards is read as the latest seen.
+    clock in seconds; see `federation.timeline` for one that is set back.
     """
 
     def __init__(self, config: BreakerConfig | None = None) -> None:
         self.config = config or BreakerConfig()
         self.opened = 0
         """How often it opened."""
-        self._now_s = -math.inf
+        self._timeline = Timeline()
         self._calls: deque[tuple[float, bool]] = deque()
         self._failed_in_window = 0
         self._failures_in_a_row = 0
@@ -95,12 +97,12 @@ class Breaker:
             return True
         if state is CircuitState.OPEN or len(self._probes) >= self.config.probes:
             return False
-        self._probes.append(self._now_s)
+        self._probes.append(self._timeline.now_s)
         return True
 
     def withdraw(self, now_s: float) -> None:
         """A call that `allow` let through was not made after all: its probe's place is free again."""
-        self._tick(now_s)
+        self._timeline.at(now_s)
         if self._probes:
             self._probes.pop()
 
@@ -120,29 +122,24 @@ class Breaker:
 
     def state(self, now_s: float) -> CircuitState:
         """The state at ``now_s``."""
-        self._tick(now_s)
+        self._timeline.at(now_s)
         if self._open_until_s is None:
             return CircuitState.CLOSED
-        if self._probes and self._now_s - self._probes[0] >= self.config.probe_timeout_s:
+        if self._probes and self._timeline.now_s - self._probes[0] >= self.config.probe_timeout_s:
             self._open(failed_probe=True)
-        return CircuitState.OPEN if self._now_s < self._open_until_s else CircuitState.HALF_OPEN
+        return CircuitState.OPEN if self._timeline.now_s < self._open_until_s else CircuitState.HALF_OPEN
 
     def retry_in_s(self, now_s: float) -> float:
         """Seconds until the next probe may go out; 0 unless ``OPEN``."""
         if self.state(now_s) is not CircuitState.OPEN or self._open_until_s is None:
             return 0.0
-        return self._open_until_s - self._now_s
-
-    def _tick(self, now_s: float) -> None:
-        if math.isnan(now_s):
-            raise ValueError("now_s is nan; allowed: a number of seconds")
-        self._now_s = max(self._now_s, now_s)
+        return self._open_until_s - self._timeline.now_s
 
     def _record_closed(self, ok: bool) -> None:
         self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1
-        self._calls.append((self._now_s, ok))
+        self._calls.append((self._timeline.now_s, ok))
         self._failed_in_window += not ok
-        while self._calls and self._calls[0][0] <= self._now_s - self.config.window_s:
+        while self._calls and self._calls[0][0] <= self._timeline.now_s - self.config.window_s:
             self._failed_in_window -= not self._calls.popleft()[1]
         calls = len(self._calls)
         too_many = calls >= self.config.min_calls and self._failed_in_window >= self.config.failure_rate * calls
@@ -155,7 +152,7 @@ class Breaker:
             self._rest_s = min(self._rest_s * self.config.backoff, self.config.max_open_s)
         else:
             self._rest_s = self.config.open_s
-        self._open_until_s = self._now_s + self._rest_s
+        self._open_until_s = self._timeline.now_s + self._rest_s
         self._probes.clear()
         self._probes_passed = 0
 

@@ -14,83 +14,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from federation.admission import admit
+from federation.recall import over_share, spares
+from federation.tickets import Account, Grant, Running, Ticket, Waiting
+from federation.timeline import Timeline
 
 __all__ = ["FairQueue", "Grant", "Ticket", "admit"]
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A job that asks for workers.
-
-    Parameters
-    ----------
-    job_id, tenant
-        Which, and whose.
-    priority
-        0 - 9, higher first.
-    want
-        Workers it can use at once (>= 1).
-    deadline_s, enqueued_s
-        On the clock that ``now_s`` is read from, in seconds.
-    """
-
-    job_id: str
-    tenant: str
-    priority: int
-    want: int
-    deadline_s: float
-    enqueued_s: float
-
-    def __post_init__(self) -> None:
-        if self.want < 1:
-            raise ValueError(f"want is {self.want}; allowed: >= 1")
-        if not 0 <= self.priority <= 9:
-            raise ValueError(f"priority is {self.priority}; allowed: 0 - 9")
-        if math.isnan(self.deadline_s) or not math.isfinite(self.enqueued_s):
-            raise ValueError(f"deadline_s is {self.deadline_s}, enqueued_s is {self.enqueued_s}; allowed: numbers")
-
-
-@dataclass(frozen=True)
-class Grant:
-    """A worker given to a job. ``slot`` says which of the job's workers it is (0 is the first)."""
-
-    job_id: str
-    worker: str
-    tenant: str
-    slot: int
-    granted_s: float
-
-
-@dataclass
-class _Job:
-    ticket: Ticket
-    waiting: int
-    since_s: float
-    held: dict[str, int] = field(default_factory=dict)
-    queued: bool = False
-    version: int = 0
-
-
-@dataclass
-class _Tenant:
-    name: str
-    weight: float
-    virtual_s: float
-    running: int = 0
-    waiting_first: int = 0
-    queued: int = 0
-    heap: list[tuple[int, float, int, str, int]] = field(default_factory=list)
-    version: int = 0
-
-
-@dataclass
-class _Running:
-    grant: Grant
-    charged_until_s: float
-    recalled: bool = False
 
 
 class FairQueue:
@@ -122,15 +52,15 @@ class FairQueue:
         if not (0 < quantum_s < math.inf and 0 <= aging_s < math.inf and 0 <= patience <= 1):
             raise ValueError(f"quantum_s {quantum_s}, aging_s {aging_s}, patience {patience}: out of range")
         self.quantum_s, self.aging_s, self.patience = quantum_s, aging_s, patience
-        self._jobs: dict[str, _Job] = {}
-        self._tenants: dict[str, _Tenant] = {}
-        self._running: dict[str, _Running] = {}
+        self._jobs: dict[str, Waiting] = {}
+        self._tenants: dict[str, Account] = {}
+        self._running: dict[str, Running] = {}
         self._order: list[tuple[bool, float, int, str, int]] = []
         self._charges: list[tuple[float, int, str]] = []
         self._deadlines: list[tuple[float, int, str]] = []
         self._expired: list[str] = []
         self._virtual_s = 0.0
-        self._now_s = -math.inf
+        self._timeline = Timeline()
         self._sequence = 0
 
     @property
@@ -153,15 +83,16 @@ class FairQueue:
         self._tick(ticket.enqueued_s)
         job = self._jobs.get(ticket.job_id)
         if job is None:
-            job = self._jobs[ticket.job_id] = _Job(ticket, 0, ticket.enqueued_s)
+            job = self._jobs[ticket.job_id] = Waiting(ticket, 0, self._timeline.of(ticket.enqueued_s))
         elif job.ticket.tenant != ticket.tenant:
             raise ValueError(f"job {ticket.job_id!r} belongs to tenant {job.ticket.tenant!r}, not {ticket.tenant!r}")
         self._leave(job)
         job.ticket = ticket
+        job.until_s = self._timeline.of(ticket.deadline_s)
         job.waiting = max(0, ticket.want - len(job.held))
         self._enter(job)
         if ticket.deadline_s < math.inf:
-            heapq.heappush(self._deadlines, (ticket.deadline_s, self._next(), ticket.job_id))
+            heapq.heappush(self._deadlines, (job.until_s, self._next(), ticket.job_id))
         if len(self._deadlines) > 1000 + 4 * len(self._jobs):
             self._deadlines = [entry for entry in self._deadlines if entry[2] in self._jobs]
             heapq.heapify(self._deadlines)
@@ -217,7 +148,7 @@ class FairQueue:
             return None
         tenant = self._tenants[running.grant.tenant]
         tenant.running -= 1
-        self._charge(tenant, self._now_s - running.charged_until_s)
+        self._charge(tenant, self._timeline.now_s - running.charged_until_s)
         job = self._jobs.get(running.grant.job_id)
         if job is None or worker not in job.held:
             self._forget_idle(tenant)
@@ -226,7 +157,7 @@ class FairQueue:
         del job.held[worker]
         if running.recalled or again:
             job.waiting += 1
-            job.since_s = self._now_s
+            job.since_s = self._timeline.now_s
         self._enter(job)
         self._drop_if_done(job)
         self._forget_idle(tenant)
@@ -247,10 +178,10 @@ class FairQueue:
     def expire(self, now_s: float) -> list[str]:
         """Jobs whose deadline came while they waited for a first worker; they are no longer queued."""
         self._tick(now_s)
-        while self._deadlines and self._deadlines[0][0] <= self._now_s:
-            deadline_s, _, job_id = heapq.heappop(self._deadlines)
+        while self._deadlines and self._deadlines[0][0] <= self._timeline.now_s:
+            until_s, _, job_id = heapq.heappop(self._deadlines)
             job = self._jobs.get(job_id)
-            if job is not None and job.ticket.deadline_s <= deadline_s:
+            if job is not None and job.until_s <= until_s:
                 self._give_up(job)
         expired, self._expired = self._expired, []
         return expired
@@ -268,84 +199,28 @@ class FairQueue:
         need = sum(waiting.values()) - sum(running.recalled for running in self._running.values())
         if need <= 0:
             return []
-        recalled = self._recall_spares(need)
+        running = {worker: each for worker, each in self._running.items() if not each.recalled}
+        recalled = spares(running, self._tenants, need)
         if len(recalled) < need:
-            recalled += self._recall_over_share(need - len(recalled), waiting)
-        return recalled
-
-    def _recall_spares(self, need: int) -> list[str]:
-        """The last workers of jobs that hold several, the job with the most (relative to its tenant's weight) first."""
-        kept: dict[str, list[str]] = {}
-        for worker, running in self._running.items():
-            if not running.recalled:
-                kept.setdefault(running.grant.job_id, []).append(worker)
-        spares = [
-            (-len(workers) / self._tenant(self._jobs[id].ticket.tenant).weight, id)
-            for id, workers in kept.items()
-            if len(workers) > 1
-        ]
-        heapq.heapify(spares)
-        recalled: list[str] = []
-        while spares and len(recalled) < need:
-            _, id = heapq.heappop(spares)
-            worker = kept[id].pop()
+            left = {worker: each for worker, each in running.items() if worker not in recalled}
+            ripe_before_s = self._timeline.now_s - self.quantum_s
+            recalled += over_share(left, self._tenants, waiting, need - len(recalled), ripe_before_s)
+        for worker in recalled:
             self._running[worker].recalled = True
-            recalled.append(worker)
-            if len(kept[id]) > 1:
-                weight = self._tenant(self._jobs[id].ticket.tenant).weight
-                heapq.heappush(spares, (-len(kept[id]) / weight, id))
         return recalled
 
-    def _recall_over_share(self, need: int, waiting: dict[str, int]) -> list[str]:
-        ripe: dict[str, list[tuple[float, str]]] = {}
-        count: dict[str, int] = {}
-        for worker, running in self._running.items():
-            if running.recalled:
-                continue
-            name = running.grant.tenant
-            count[name] = count.get(name, 0) + 1
-            if self._now_s - running.grant.granted_s >= self.quantum_s:
-                ripe.setdefault(name, []).append((running.grant.granted_s, worker))
-        for grants in ripe.values():
-            heapq.heapify(grants)
-
-        def load(name: str, change: int = 0) -> float:
-            return (count.get(name, 0) + change) / self._tenants[name].weight
-
-        recalled: list[str] = []
-        asking = set(waiting)
-        while len(recalled) < need and asking and ripe:
-            taker = min(asking, key=lambda name: (load(name), self._tenants[name].virtual_s, name))
-            # A swap must not leave the giver worse off than the taker was before it; a tenant may always share its own.
-            givers = [name for name in ripe if name == taker or load(name, -1) >= load(taker)]
-            if not givers:
-                asking.remove(taker)
-                continue
-            giver = max(givers, key=lambda name: (load(name), name != taker, name))
-            _, worker = heapq.heappop(ripe[giver])
-            if not ripe[giver]:
-                del ripe[giver]
-            self._running[worker].recalled = True
-            recalled.append(worker)
-            count[giver] -= 1
-            count[taker] = count.get(taker, 0) + 1
-            waiting[taker] -= 1
-            if not waiting[taker]:
-                asking.remove(taker)
-        return recalled
-
-    def _rank(self, job: _Job) -> float:
+    def _rank(self, job: Waiting) -> float:
         ticket = job.ticket
         patience_s = min(self.aging_s, self.patience * max(0.0, ticket.deadline_s - ticket.enqueued_s))
         return job.since_s + patience_s - self.aging_s * ticket.priority
 
-    def _tenant(self, name: str) -> _Tenant:
+    def _tenant(self, name: str) -> Account:
         tenant = self._tenants.get(name)
         if tenant is None:
-            tenant = self._tenants[name] = _Tenant(name, self._weights.get(name, 1.0), self._virtual_s)
+            tenant = self._tenants[name] = Account(name, self._weights.get(name, 1.0), self._virtual_s)
         return tenant
 
-    def _enter(self, job: _Job) -> None:
+    def _enter(self, job: Waiting) -> None:
         if job.waiting <= 0:
             return
         tenant = self._tenant(job.ticket.tenant)
@@ -362,7 +237,7 @@ class FairQueue:
         if tenant.heap[0] is entry or tenant.queued == 1:
             self._place(tenant)
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: Waiting) -> None:
         if not job.queued:
             return
         tenant = self._tenants[job.ticket.tenant]
@@ -372,7 +247,7 @@ class FairQueue:
         tenant.waiting_first -= not job.held
         self._place(tenant)
 
-    def _place(self, tenant: _Tenant) -> None:
+    def _place(self, tenant: Account) -> None:
         """Put ``tenant`` at its place among tenants; older entries of it are stale from now on."""
         tenant.version = self._next()
         top = self._top(tenant)
@@ -389,7 +264,7 @@ class FairQueue:
             heapq.heapify(fresh)
             self._order = fresh
 
-    def _top(self, tenant: _Tenant) -> _Job | None:
+    def _top(self, tenant: Account) -> Waiting | None:
         while tenant.heap:
             _, _, _, job_id, version = tenant.heap[0]
             job = self._jobs.get(job_id)
@@ -398,7 +273,7 @@ class FairQueue:
             heapq.heappop(tenant.heap)
         return None
 
-    def _pop(self) -> _Job | None:
+    def _pop(self) -> Waiting | None:
         """Take the next job out of the queue, dropping those whose deadline is past."""
         while self._order:
             _, _, _, name, version = heapq.heappop(self._order)
@@ -408,7 +283,7 @@ class FairQueue:
             job = self._top(tenant)
             if job is None:
                 continue
-            if job.ticket.deadline_s <= self._now_s:
+            if job.until_s <= self._timeline.now_s:
                 self._give_up(job)
                 continue
             self._virtual_s = max(self._virtual_s, tenant.virtual_s)
@@ -416,7 +291,7 @@ class FairQueue:
             return job
         return None
 
-    def _give_up(self, job: _Job) -> None:
+    def _give_up(self, job: Waiting) -> None:
         if job.queued and not job.held:
             self._expired.append(job.ticket.job_id)
         self._leave(job)
@@ -424,27 +299,27 @@ class FairQueue:
         self._drop_if_done(job)
         self._forget_idle(self._tenant(job.ticket.tenant))
 
-    def _hold(self, job: _Job, worker: str) -> Grant:
+    def _hold(self, job: Waiting, worker: str) -> Grant:
         slot = next(slot for slot in range(len(job.held) + 1) if slot not in job.held.values())
-        grant = Grant(job.ticket.job_id, worker, job.ticket.tenant, slot, self._now_s)
+        grant = Grant(job.ticket.job_id, worker, job.ticket.tenant, slot, self._timeline.now_s)
         job.held[worker] = slot
         tenant = self._tenant(job.ticket.tenant)
         tenant.running += 1
         # Charged ahead by one quantum, so that a tenant cannot take many workers at one price.
-        self._running[worker] = _Running(grant, self._now_s + self.quantum_s)
+        self._running[worker] = Running(grant, self._timeline.now_s + self.quantum_s)
         self._charge(tenant, self.quantum_s)
-        heapq.heappush(self._charges, (self._now_s + self.quantum_s, self._next(), worker))
+        heapq.heappush(self._charges, (self._timeline.now_s + self.quantum_s, self._next(), worker))
         return grant
 
-    def _charge(self, tenant: _Tenant, worker_s: float) -> None:
+    def _charge(self, tenant: Account, worker_s: float) -> None:
         tenant.virtual_s += worker_s / tenant.weight
         self._place(tenant)
 
-    def _drop_if_done(self, job: _Job) -> None:
+    def _drop_if_done(self, job: Waiting) -> None:
         if not job.held and job.waiting <= 0:
             self._jobs.pop(job.ticket.job_id, None)
 
-    def _forget_idle(self, tenant: _Tenant) -> None:
+    def _forget_idle(self, tenant: Account) -> None:
         if not self._running and not any(other.queued for other in self._tenants.values()):
             # A quiet system starts a new busy period: all accounts are even.
             self._virtual_s = max(self._virtual_s, *(other.virtual_s for other in self._tenants.values()), 0.0)
@@ -458,15 +333,13 @@ class FairQueue:
 
     def _tick(self, now_s: float) -> None:
         """Advance the clock and charge what ran meanwhile, whole quanta at a time."""
-        if math.isnan(now_s):
-            raise ValueError("now_s is nan; allowed: a number of seconds")
-        self._now_s = max(self._now_s, now_s)
-        while self._charges and self._charges[0][0] <= self._now_s:
+        self._timeline.at(now_s)
+        while self._charges and self._charges[0][0] <= self._timeline.now_s:
             due_s, _, worker = heapq.heappop(self._charges)
             running = self._running.get(worker)
             if running is None or running.charged_until_s != due_s:
                 continue
-            quanta = math.floor((self._now_s - due_s) / self.quantum_s) + 1
+            quanta = math.floor((self._timeline.now_s - due_s) / self.quantum_s) + 1
             running.charged_until_s = due_s + quanta * self.quantum_s
             self._charge(self._tenants[running.grant.tenant], quanta * self.quantum_s)
             heapq.heappush(self._charges, (running.charged_until_s, self._next(), worker))
