@@ -1,0 +1,36 @@
+"""``isinglass bench NAME``: Isinglass and its peers on the same work, in one run."""
+
+from __future__ import annotations
+
+import click
+
+from services.cli.output import EXIT_OK, print_json
+from solvers.errors import PolicyUnmet
+
+NAMES = ("routing", "invoices", "binary", "quantum", "selection", "service")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(NAMES))
+@click.option("--quick", is_flag=True, help="Under five minutes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure, peer and ratio.")
+def bench(name: str, quick: bool, as_json: bool) -> int:
+    """Measure one part: routing, invoices, binary, quantum, selection or service."""
+    from importlib import import_module
+
+    module_name = f"benchmarks.{name}"
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name in (module_name, "benchmarks"):
+            raise PolicyUnmet(f"benchmark {name!r} is not part of this release") from error
+        raise PolicyUnmet(f"benchmark {name!r} needs the package {error.name!r}, which is not installed") from error
+    try:
+        result = module.run(quick=quick)
+    except FileNotFoundError as error:
+        raise PolicyUnmet(f"benchmark {name!r} lacks its data: {error}") from error
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(module.table(result))
+    return EXIT_OK

@@ -1,0 +1,184 @@
+"""Files of problems: VRPLIB, the contract's JSON, invoice tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from services.cli.answer import CustomerOf
+from solvers.errors import FieldViolation, InvalidProblem
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+KINDS = ("routing", "invoices", "binary")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request read from a file.
+
+    Parameters
+    ----------
+    kind
+        ``"routing"``, ``"invoices"`` or ``"binary"``.
+    request
+        An OptimizeToursRequest, PrioritizeInvoicesRequest or SampleRequest.
+    customer_of
+        Name of a stop in ``routes``, from its id.
+    """
+
+    kind: str
+    request: Any
+    customer_of: CustomerOf = str
+
+
+@dataclass(frozen=True)
+class CsvOptions:
+    """What an invoice table does not say itself; ``None`` means not given."""
+
+    as_of: datetime | None = None
+
+
+def csv_options(function: FunctionT) -> FunctionT:
+    """Add the options of `CsvOptions` to a command."""
+    as_of = click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day on which a .csv's plan is made.")
+    return as_of(function)
+
+
+def request_type(kind: str) -> Any:
+    """Class of the request message of ``kind``."""
+    if kind == "routing":
+        from protos.routing_pb2 import OptimizeToursRequest
+
+        return OptimizeToursRequest
+    if kind == "invoices":
+        from protos.invoices_pb2 import PrioritizeInvoicesRequest
+
+        return PrioritizeInvoicesRequest
+    from protos.sampling_pb2 import SampleRequest
+
+    return SampleRequest
+
+
+def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
+    """The problem in ``path``, by its suffix.
+
+    Raises
+    ------
+    InvalidProblem
+        Naming each place at fault.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".vrp" and kind in (None, "routing"):
+        return _read_vrp(path)
+    if suffix == ".csv" and kind in (None, "invoices"):
+        return _read_csv(path, csv)
+    if suffix == ".json":
+        return read_json(path.read_bytes(), kind)
+    files = {"binary": ".json", "invoices": ".json, .csv", "routing": ".json, .vrp"}
+    raise _fault(str(path), f"has the suffix {suffix!r}", f"{files.get(kind or '', '.vrp, .json, .csv')}")
+
+
+def _read_vrp(path: Path) -> Question:
+    from google.protobuf.json_format import ParseDict
+
+    from protos.routing_pb2 import OptimizeToursRequest
+    from solvers.routing.rows_to_json import data_to_json
+    from solvers.routing.vrplib_reader import read_vrplib
+
+    try:
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        raise _fault(f"byte {error.start}", "is not UTF-8", "VRPLIB text") from error
+    request = OptimizeToursRequest()
+    ParseDict(data_to_json(read_vrplib(text).data), request.problem)
+    return Question("routing", request, customer_of=int)
+
+
+def read_json(text: bytes, kind: str | None = None) -> Question:
+    """A request, a bare problem or a SubmitJobRequest in the contract's JSON.
+
+    ``kind`` is detected from the fields when ``None``.
+
+    Raises
+    ------
+    InvalidProblem
+        Naming the place in the file.
+    """
+    from google.protobuf.json_format import ParseDict, ParseError
+
+    data = _object(text)
+    if len(data) == 1 and isinstance(inner := next(iter(data.values())), dict) and next(iter(data)) in KINDS:
+        named = next(iter(data))
+        if kind not in (None, named):
+            raise _fault("$", f"is a {named} request", f"a {kind} problem, as --kind says")
+        kind, data = named, inner
+    is_request = isinstance(data.get("problem"), dict)
+    kind = kind or _detect(data["problem"] if is_request else data)
+    request = request_type(kind)()
+    try:
+        ParseDict(data if is_request else {"problem": data}, request)
+    except ParseError as error:
+        raise _parse_fault(str(error), kind) from error
+    return Question(kind, request)
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _fault(
+            f"line {error.lineno}, column {error.colno}", f"is no JSON: {error.msg}", "a JSON object"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _fault(f"byte {error.start}", "is not UTF-8", "a JSON object in UTF-8") from error
+    except RecursionError as error:
+        raise _fault("$", "is nested too deeply", "the contract's JSON") from error
+    if not isinstance(data, dict):
+        raise _fault("$", f"is a {type(data).__name__}", "a JSON object")
+    return data
+
+
+def _detect(problem: dict[str, Any]) -> str:
+    """The kind whose problem message has most of the fields; ties and no match at all are refused."""
+    known = {}
+    for kind in KINDS:
+        fields = request_type(kind).DESCRIPTOR.fields_by_name["problem"].message_type.fields
+        names = {name for f in fields for name in (f.name, f.json_name)}
+        known[kind] = sum(key in names for key in problem)
+    best = max(known.values())
+    kinds = [kind for kind in KINDS if known[kind] == best]
+    if best == 0 or len(kinds) > 1:
+        raise _fault(
+            "$", f"has the fields {', '.join(sorted(problem)[:8]) or '(none)'}", "fields of one kind; or --kind"
+        )
+    return kinds[0]
+
+
+_AT = re.compile(r"""\s+at\s+(?:"(?P<quoted>[^"]*)"|(?P<plain>\w+Request\.\S*))""")
+_AVAILABLE = re.compile(r"\s*Available Fields.*", re.DOTALL)
+_LEADING = re.compile(r"^(Failed to parse \w+ field: |isinglass\.v1\.)+")
+
+
+def _parse_fault(message: str, kind: str) -> InvalidProblem:
+    """The place that protobuf's parser names, as a field violation."""
+    found = list(_AT.finditer(message))
+    place = (found[-1]["quoted"] or found[-1]["plain"] or "") if found else ""
+    path = re.sub(r"^\w+Request\.?", "", place) or "$"
+    said = _AVAILABLE.sub("", _AT.sub("", _LEADING.sub("", message))).replace("isinglass.v1.", "").rstrip(".: ")
+    return _fault(path, f"does not fit: {said}", f"the fields of a {kind} request in protos/")
+
+
+def _fault(path: str, problem: str, allowed: str) -> InvalidProblem:
+    return InvalidProblem([FieldViolation(path, problem, allowed)])
+
+
+def _read_csv(path: Path, _options: CsvOptions) -> Question:
+    raise _fault(str(path), "is an invoice table, which is not read yet", ".json with an invoice problem")
