@@ -34,6 +34,7 @@ def actor(name: str) -> Any:
     ------
     ValueError
         When there is no such actor.
+
     """
     handle = _handles.get(name)
     if handle is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,8 @@ def build(out: Path) -> None:
     import google.type
     from grpc_tools import protoc
 
+    # protoc looks its plugins up on the PATH; ours stand beside the interpreter.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     googleapis = Path(next(iter(google.type.__path__))).parents[1]
     arguments = [
         "protoc",

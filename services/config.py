@@ -41,8 +41,10 @@ class ServiceConfig:
         SQLAlchemy URL; empty: SQLite in ``state_dir``. A cluster of more than one node needs PostgreSQL.
     artifacts_url
         fsspec URL of the artifact store; empty: a folder in ``state_dir``.
-    grpc_port, http_port
-        Where Serve's proxies listen, on every interface.
+    grpc_port
+        Where Serve's gRPC proxy listens, on every interface.
+    http_host, http_port
+        Where ``/metrics`` and ``/healthz`` are served.
     dashboard_port
         Ray dashboard on loopback; 0: off.
     ray_address
@@ -59,12 +61,14 @@ class ServiceConfig:
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     backends
         Backend tables as `backends.config` reads them; ``None``: its defaults.
+
     """
 
     state_dir: Path = field(default_factory=default_state_dir)
     database_url: str = ""
     artifacts_url: str = ""
     grpc_port: int = 9000
+    http_host: str = "127.0.0.1"
     http_port: int = 8000
     dashboard_port: int = 8265
     ray_address: str = ""
@@ -97,6 +101,7 @@ class ServiceConfig:
         ------
         InvalidProblem
             Naming each unknown or wrong setting.
+
         """
         values: dict[str, Any] = {}
         state_dir = Path(overrides.get("state_dir") or default_state_dir())

@@ -24,9 +24,10 @@ def dumps(value: Any) -> bytes:
         When a number is not finite or an integer is beyond +-(2**53 - 1).
     """
     try:
-        return rfc8785.dumps(value)
+        data: bytes = rfc8785.dumps(value)
     except rfc8785.CanonicalizationError as error:
         raise ValueError(f"no canonical JSON: {error}") from error
+    return data
 
 
 def loads(data: bytes) -> JsonObject:

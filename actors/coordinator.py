@@ -1,0 +1,190 @@
+"""Coordinators: each solves many jobs at once, and takes over those whose coordinator died."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from actors import logs
+from actors.messages import Box, Incumbent, Outcome, SolveOrder
+from actors.names import SCHEDULER, actor, worker_name
+from actors.settings import Settings
+from actors.solve import LEASE_S, Solve
+from federation.policy import Policy
+from solvers import canonical
+from solvers.errors import IsinglassError, JobError
+from solvers.registry import KINDS, problem_kind
+from store.jobs import Job
+from store.store import Store
+
+_RECOVER_S = 1.0
+_PULSE_S = 0.5
+_RECOVER_MOST = 16
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=10_000)
+class Coordinator:
+    """Async: jobs wait for workers and devices, not for each other."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        logs.configure(name, settings.log_level)
+        self._settings, self._name = settings, name
+        self._store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        self._jobs: dict[str, Solve] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._keep(self._stop_orphans())
+        self._keep(self._recover())
+        self._keep(self._watch_scheduler())
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def warm(self) -> None:
+        """Import what the first job would otherwise wait for."""
+        for name in KINDS:
+            await asyncio.to_thread(problem_kind, name)
+
+    async def solve(self, order: SolveOrder) -> Outcome:
+        """Solve a job and commit its outcome. Raises `JobError` when somebody else finished it."""
+        return await self._run(Solve(order, self._settings, self._store, self._name))
+
+    async def stream(self, order: SolveOrder) -> AsyncIterator[Incumbent | Outcome]:
+        """As `solve`, with each improving plan on the way."""
+        solve = Solve(order, self._settings, self._store, self._name)
+        task = self._keep(self._run(solve))
+        try:
+            async for incumbent in solve.incumbents():
+                yield incumbent
+            yield await task
+        except (asyncio.CancelledError, GeneratorExit):
+            solve.cancel()
+            raise
+
+    async def submit(self, order: SolveOrder) -> None:
+        """Start on a job and return; nobody waits for its outcome."""
+        self._keep(self._run_quietly(Solve(order, self._settings, self._store, self._name)))
+
+    async def offer(self, job_id: str, plan: Any) -> None:
+        """The insurance plan of a job that is being solved."""
+        solve = self._jobs.get(job_id)
+        if solve is not None:
+            await solve.offer(plan)
+
+    async def cancel(self, job_id: str) -> bool:
+        """End a job now; whether it was being solved here."""
+        solve = self._jobs.get(job_id)
+        if solve is not None:
+            solve.cancel()
+        return solve is not None
+
+    async def granted(self, job_id: str, worker: str) -> None:
+        """The scheduler grants a worker."""
+        solve = self._jobs.get(job_id)
+        if solve is not None:
+            solve.granted(worker)
+        else:
+            actor(SCHEDULER).release.remote(job_id, worker)
+
+    async def recalled(self, job_id: str, worker: str) -> None:
+        """The scheduler wants a worker back."""
+        solve = self._jobs.get(job_id)
+        if solve is not None:
+            solve.recalled(worker)
+        else:
+            actor(SCHEDULER).release.remote(job_id, worker)
+
+    async def _run(self, solve: Solve) -> Outcome:
+        job_id = solve.order.job_id
+        self._jobs[job_id] = solve
+        try:
+            return await solve.run()
+        finally:
+            del self._jobs[job_id]
+            solve.close_watchers()
+
+    async def _run_quietly(self, solve: Solve) -> None:
+        """For jobs that nobody waits for: an error is logged, and the lease runs out for another try."""
+        try:
+            await self._run(solve)
+        except JobError as error:
+            solve.log.info("job_taken", reason=str(error))
+        except Exception:
+            solve.log.error("job_failed", exc_info=True)
+
+    def _keep(self, work: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _stop_orphans(self) -> None:
+        """Workers may still run strategies for the coordinator of this name that died."""
+        for index in range(self._settings.workers):
+            try:
+                await actor(worker_name(index)).cancel_runs_of.remote(self._name)
+            except (RayError, ValueError):
+                continue
+
+    async def _watch_scheduler(self) -> None:
+        """A scheduler that restarted has forgotten who waits. Runs as long as the actor."""
+        epoch = ""
+        while True:
+            await asyncio.sleep(_PULSE_S)
+            try:
+                pulse = await asyncio.wait_for(actor(SCHEDULER).pulse.remote(), _RECOVER_S)
+            except (RayError, TimeoutError, ValueError):
+                continue
+            if epoch and pulse.epoch != epoch:
+                logs.logger().warning("scheduler_restarted", jobs=len(self._jobs))
+                await asyncio.gather(*(solve.reopen() for solve in list(self._jobs.values())))
+            epoch = pulse.epoch
+
+    async def _recover(self) -> None:
+        """Claim jobs that nobody works on: their coordinator or gateway died. Runs as long as the actor."""
+        while True:
+            await asyncio.sleep(_RECOVER_S)
+            try:
+                claims = await asyncio.to_thread(
+                    self._store.jobs.claim_expired, self._name, LEASE_S, datetime.now(UTC), _RECOVER_MOST
+                )
+                for claim in claims:
+                    order = await asyncio.to_thread(restore_order, self._store, claim.job)
+                    solve = Solve(order, self._settings, self._store, self._name, claim.token)
+                    solve.log.info("job_taken_over", holder=self._name)
+                    self._keep(self._run_quietly(solve))
+            except (IsinglassError, OSError):
+                logs.logger().error("recovery_failed", exc_info=True)
+
+
+def restore_order(store: Store, job: Job) -> SolveOrder:
+    """The order of an accepted job, from the store alone.
+
+    Its deadline stands; when it has passed, half a second is left for the insurance.
+
+    Raises
+    ------
+    CorruptRecord
+        When the stored request does not match its digest.
+
+    """
+    request = canonical.loads(store.artifacts.get(job.request_digest))
+    problem = problem_kind(job.kind).codec.problem_from_json(request["problem"])
+    return SolveOrder(
+        job_id=job.id,
+        tenant=job.tenant,
+        project=request.get("project", ""),
+        kind=job.kind,
+        correlation_id=job.correlation_id,
+        request_digest=job.request_digest,
+        policy=Policy.from_json(dict(job.policy_json)),
+        problem=Box.pack(problem),
+        accepted_at=job.accepted_at,
+        finish_by_s=max(job.deadline_at.timestamp(), time.time() + 0.5),
+    )

@@ -1,0 +1,80 @@
+"""One backend: its session, its jobs in flight, its facts. Waiting at a vendor holds no thread and no slot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import dimod
+import ray
+from backends.config import backends_from_tables, make_backend
+
+from actors import logs
+from actors.settings import Settings
+from backends.backend import BackendFacts, Estimate, Program, RemoteJob, RemoteStatus
+from solvers.errors import BackendError, BackendTimeout
+
+FACTS_FRESH_S = 5.0
+_POLL_FIRST_S = 0.002
+_POLL_MOST_S = 0.25
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=256)
+class Device:
+    """Async, so that hundreds of queued submissions wait at once."""
+
+    def __init__(self, settings: Settings, backend: str, name: str) -> None:
+        logs.configure(name, settings.log_level)
+        config = next(c for c in backends_from_tables(settings.backends).backends if c.name == backend)
+        self._name = backend
+        self._backend = make_backend(config)
+        self._facts: BackendFacts | None = None
+        self._facts_at_s = 0.0
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def facts(self) -> BackendFacts:
+        """What is known of the backend, at most `FACTS_FRESH_S` seconds old."""
+        facts = self._facts
+        if facts is None or time.monotonic() - self._facts_at_s > FACTS_FRESH_S:
+            facts = self._facts = await asyncio.to_thread(self._backend.facts)
+            self._facts_at_s = time.monotonic()
+        return facts
+
+    async def estimate(self, program: Program, shots: int) -> Estimate:
+        return await asyncio.to_thread(self._backend.estimate, program, shots)
+
+    async def sample(self, program: Program, shots: int, idempotency_key: str, timeout_s: float) -> dimod.SampleSet:
+        """Submit once under ``idempotency_key``, wait at most ``timeout_s``, return the samples.
+
+        Raises
+        ------
+        BackendTimeout
+            When it takes longer; the job is cancelled, and what it cost so far is unknown (settle the worst case).
+        BackendError
+            As the backend says.
+
+        """
+        give_up_at_s = time.monotonic() + timeout_s
+        job = await asyncio.to_thread(self._backend.submit, program, shots, idempotency_key)
+        pause_s = _POLL_FIRST_S
+        try:
+            while True:
+                status = await asyncio.to_thread(self._backend.poll, job)
+                if status not in (RemoteStatus.QUEUED, RemoteStatus.RUNNING):
+                    return await asyncio.to_thread(self._backend.fetch, job)
+                if time.monotonic() >= give_up_at_s:
+                    raise BackendTimeout(self._name, f"no samples within {timeout_s:.1f} s")
+                await asyncio.sleep(min(pause_s, max(0.0, give_up_at_s - time.monotonic())))
+                pause_s = min(_POLL_MOST_S, pause_s * 1.5)
+        except (BackendTimeout, asyncio.CancelledError):
+            await self._cancel(job)
+            raise
+
+    async def _cancel(self, job: RemoteJob) -> None:
+        try:
+            await asyncio.to_thread(self._backend.cancel, job)
+        except BackendError:
+            logs.logger().warning("cancel_failed", backend=self._name, remote_job=job.id, exc_info=True)

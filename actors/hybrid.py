@@ -1,0 +1,230 @@
+"""The step that asks a backend: cut a kernel, reserve, sample, lift, compare with the control arm, account."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import dimod
+from ray.exceptions import RayError, RayTaskError
+
+from actors.messages import KernelOrder, LiftOrder
+from actors.names import SCHEDULER, actor, device_name, worker_name
+from backends.backend import Estimate, Program
+from federation.attack import BackendChoice
+from federation.reasons import Reason
+from federation.report import Contribution
+from solvers.errors import BackendError, BackendTimeout, BackendUnavailable, ProgramRefused
+from solvers.kernel import Kernel
+from solvers.quantum.step import KernelOutcome
+from store.amounts import MAX_AMOUNT, Amounts
+from store.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from actors.solve import Solve
+
+_CUT_AFTER_SHARE = 0.25
+"""Share of the solving time given to classical strategies before a kernel is cut from what they found."""
+_LIFT_SHARE = 0.3
+"""Share of the time left that is kept for lifting when a backend is asked."""
+
+
+class CircuitOpen(BackendError):
+    """The backend rests after failures; nothing was sent."""
+
+
+class HybridStep:
+    """One backend's part in one job. Whatever goes wrong in it ends up as its contribution's outcome."""
+
+    def __init__(self, solve: Solve, choice: BackendChoice) -> None:
+        self._solve, self._choice = solve, choice
+        self._started = time.perf_counter()
+        self._reservation: str | None = None
+
+    async def run(self) -> None:
+        """Ask the backend once and report what it brought, also when that is nothing."""
+        try:
+            outcome = await self._ask()
+        except BudgetExceeded as error:
+            outcome = self._result("REFUSED", _budget_reason(error))
+        except BackendTimeout:
+            outcome = self._result("FAILED", Reason.BACKEND_TIMEOUT)
+        except ProgramRefused:
+            outcome = self._result("REFUSED", Reason.PROGRAM_REFUSED)
+        except CircuitOpen:
+            outcome = self._result("SKIPPED", Reason.CIRCUIT_OPEN)
+        except (BackendError, RayError, TimeoutError, ValueError) as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            self._solve.log.warning(
+                "backend_failed", backend=self._choice.name, error=f"{type(cause).__name__}: {cause}"
+            )
+            outcome = self._result("FAILED", _reason_of(cause))
+        except asyncio.CancelledError:
+            self._note(self._result("CANCELLED", self._solve.reason or Reason.DEADLINE))
+            raise
+        self._note(outcome)
+
+    async def _ask(self) -> Contribution:
+        solve, choice = self._solve, self._choice
+        await self._until_ripe()
+        if solve.incumbent is None:
+            return self._result("SKIPPED", Reason.NO_FEASIBLE_CANDIDATE)
+        worker = actor(next(iter(solve.lanes), worker_name(0)))
+        kernel: Kernel[Any] | None = await worker.cut_kernel.remote(
+            KernelOrder(
+                solve.order.job_id,
+                solve.order.kind,
+                solve.order.problem,
+                solve.incumbent.plan,
+                tuple(solve.pool),
+                choice.max_variables,
+                solve.order.policy.seed,
+                solve.solve_until_s,
+            )
+        )
+        if kernel is None:
+            return self._result("SKIPPED", Reason.NO_KERNEL)
+        program = Program(
+            bqm=kernel.bqm,
+            one_hot_groups=kernel.one_hot_groups,
+            warm_start=kernel.warm_start,
+            layers=choice.layers,
+            seed=solve.order.policy.seed,
+        )
+        samples = await self._sample(program)
+        await self._keep(kernel, samples)
+        lifted: KernelOutcome[Any] = await worker.lift.remote(
+            LiftOrder(
+                solve.order.job_id,
+                solve.order.kind,
+                solve.order.problem,
+                kernel,
+                samples,
+                solve.incumbent.plan,
+                solve.order.policy.seed,
+                solve.solve_until_s,
+            )
+        )
+        improvement = await solve.consider(lifted.plan, None, "kernel", choice.name, "1")
+        return self._result("OK", "", improvement, samples, asdict(lifted.quantum_lift))
+
+    async def _until_ripe(self) -> None:
+        """Wait until classical strategies have ended or had their share of the time."""
+        solve = self._solve
+        share_s = _CUT_AFTER_SHARE * (solve.solve_until_s - time.time())
+        try:
+            await asyncio.wait_for(solve.solved.wait(), max(0.0, share_s))
+        except TimeoutError:
+            await solve.first.wait()
+
+    async def _sample(self, program: Program) -> dimod.SampleSet:
+        """Reserve, submit once, settle; nothing is spent before the reservation stands."""
+        solve, choice = self._solve, self._choice
+        device = actor(device_name(choice.name))
+        estimate: Estimate = await device.estimate.remote(program, choice.shots)
+        left_s = (solve.solve_until_s - time.time()) * (1 - _LIFT_SHARE)
+        if estimate.seconds > left_s:
+            raise BackendTimeout(choice.name, f"needs about {estimate.seconds:.1f} s of {left_s:.1f} s left")
+        key = f"{solve.order.job_id}:{choice.name}"
+        worst = Amounts(estimate.cost_usd_micros, choice.shots, round(estimate.seconds * 1000))
+        if estimate.cost_usd_micros > 0:
+            limit = Amounts(solve.order.policy.budget_usd_micros, solve.order.policy.max_shots, MAX_AMOUNT)
+            self._reservation = await actor(SCHEDULER).reserve.remote(
+                solve.order.tenant, solve.order.project, solve.order.job_id, choice.name, key, worst, limit
+            )
+            # Until the bill is known the worst case stands: a job that ends now settles that.
+            solve.trail.settle(self._reservation, worst)
+        samples: dimod.SampleSet = await self._submit(device, program, key, left_s)
+        if self._reservation is not None:
+            charged = Amounts(
+                int(samples.info["cost_usd_micros"]), choice.shots, round(float(samples.info["seconds"]) * 1000)
+            )
+            solve.trail.settle(self._reservation, charged)
+        return samples
+
+    async def _submit(self, device: Any, program: Program, key: str, timeout_s: float) -> dimod.SampleSet:
+        choice = self._choice
+        if not await actor(SCHEDULER).allow.remote(choice.name):
+            self._settle_nothing()
+            raise CircuitOpen(choice.name, "rests after failures")
+        try:
+            samples: dimod.SampleSet = await device.sample.remote(program, choice.shots, key, timeout_s)
+        except (ProgramRefused, BackendUnavailable) as error:  # refused before anything was spent
+            self._settle_nothing()
+            if isinstance(error, BackendUnavailable):
+                actor(SCHEDULER).report.remote(choice.name, False)
+            raise
+        except (BackendError, RayError):  # what it cost is unknown: the worst case stays settled
+            actor(SCHEDULER).report.remote(choice.name, False)
+            raise
+        if set(samples.variables) != set(program.bqm.variables):
+            actor(SCHEDULER).report.remote(choice.name, False)
+            raise BackendError(choice.name, "answered with samples over other variables")
+        actor(SCHEDULER).report.remote(choice.name, True)
+        return samples
+
+    def _settle_nothing(self) -> None:
+        if self._reservation is not None:
+            self._solve.trail.settle(self._reservation, Amounts(0, 0, 0))
+
+    async def _keep(self, kernel: Kernel[Any], samples: dimod.SampleSet) -> None:
+        """Raw samples go to the artifacts: they never repeat, and everything after them must be checkable."""
+        solve, choice = self._solve, self._choice
+        raw = json.dumps(samples.to_serializable(), default=str).encode()
+        digest = await asyncio.to_thread(solve.store.artifacts.put, raw)
+        info = {name: value for name, value in samples.info.items() if isinstance(value, (int, float, str))}
+        solve.trail.backends.append(
+            {
+                "backend": choice.name,
+                "reason": choice.reason,
+                "kernel": kernel.label,
+                "kernel_variables": len(kernel.bqm.variables),
+                "shots": choice.shots,
+                "layers": choice.layers,
+                "seed": solve.order.policy.seed,
+                "samples_digest": digest,
+                "info": info,
+            }
+        )
+
+    def _result(
+        self,
+        outcome: str,
+        reason: str,
+        improvement: float = 0.0,
+        samples: dimod.SampleSet | None = None,
+        quantum_lift: dict[str, Any] | None = None,
+    ) -> Contribution:
+        cost_micros = self._solve.trail.settled_usd_micros(self._reservation)
+        return Contribution(
+            "kernel",
+            "1",
+            backend=self._choice.name,
+            improvement=improvement,
+            seconds=time.perf_counter() - self._started,
+            cost_usd=cost_micros / 1e6,
+            shots=self._choice.shots if samples is not None else 0,
+            quantum_lift=quantum_lift,
+            outcome=outcome,
+            reason=str(reason),
+        )
+
+    def _note(self, contribution: Contribution) -> None:
+        self._solve.trail.contributions.append(contribution)
+
+
+def _budget_reason(error: BudgetExceeded) -> Reason:
+    if error.scope.startswith("request"):
+        return Reason.SHOTS_LIMIT if error.unit == "shots" else Reason.BUDGET_REQUEST_LIMIT
+    return Reason.BUDGET_EXHAUSTED
+
+
+def _reason_of(error: BaseException) -> Reason:
+    if isinstance(error, BackendTimeout):
+        return Reason.BACKEND_TIMEOUT
+    if isinstance(error, ProgramRefused):
+        return Reason.PROGRAM_REFUSED
+    return Reason.BACKEND_FAILED

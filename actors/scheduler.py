@@ -1,0 +1,252 @@
+"""The one scheduler: admission, fair share of workers, choice of backends, reservations.
+
+What it knows is a cache. Budgets are in the store; who runs what is asked of the workers after a restart; waiting
+jobs are enqueued again by their coordinators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+from backends.config import backends_from_tables
+from ray.exceptions import RayError
+
+from actors import logs
+from actors.metrics import metrics
+from actors.names import actor, device_name, worker_name
+from actors.settings import Settings
+from backends.backend import BackendFacts
+from federation.attack import Attack, BackendView, plan_attack
+from federation.breaker import Breaker, CircuitState
+from federation.fairness import FairQueue, Ticket
+from federation.policy import Policy
+from solvers.problem import Features
+from store.amounts import Amounts, month_of
+from store.store import Store
+
+_TICK_S = 0.1
+_WORKER_CHECK_S = 1.0
+_FACTS_S = 5.0
+_CALL_S = 2.0
+
+
+@dataclass(frozen=True)
+class JobCard:
+    """What the scheduler has to know of a job.
+
+    ``want``: most workers it can use. ``finish_by_s``: Unix time.
+    """
+
+    job_id: str
+    tenant: str
+    coordinator: str
+    kind: str
+    features: Features
+    strategies: tuple[str, ...]
+    policy: Policy
+    want: int
+    finish_by_s: float
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """``epoch`` changes when the scheduler restarts; ``workers``: those that answer."""
+
+    epoch: str
+    queue_length: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Plan of attack and the workers granted at once; more may be granted later."""
+
+    attack: Attack
+    workers: tuple[str, ...]
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=10_000)
+class Scheduler:
+    """Async; every decision is made by `federation/`, every amount is in the store."""
+
+    def __init__(self, settings: Settings) -> None:
+        logs.configure("scheduler", settings.log_level)
+        self._settings = settings
+        self._store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        self._queue = FairQueue()
+        self._idle: set[str] = set()
+        self._held: dict[str, str] = {}  # worker -> job id
+        self._cards: dict[str, JobCard] = {}
+        self._facts: dict[str, BackendFacts] = {}
+        self._unavailable: dict[str, str] = {}
+        self._breakers = {c.name: Breaker() for c in backends_from_tables(settings.backends).backends}
+        self._epoch = secrets.token_hex(8)
+        self._tasks = [asyncio.ensure_future(loop()) for loop in (self._watch_workers, self._watch_devices, self._tick)]
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def pulse(self) -> Pulse:
+        """What gateways admit by, and what coordinators notice a restart by."""
+        return Pulse(self._epoch, self._queue.queue_length, len(self._idle) + len(self._held))
+
+    async def open(self, card: JobCard) -> Opening:
+        """Plan the attack on a job and queue it for workers."""
+        now_s = time.time()
+        views = [
+            BackendView(
+                replace(facts, available=facts.available and name not in self._unavailable),
+                self._breakers[name].state(now_s) is CircuitState.OPEN,
+            )
+            for name, facts in self._facts.items()
+        ]
+        attack = plan_attack(
+            card.kind, card.features, card.strategies, views, card.policy, max(0.0, card.finish_by_s - now_s)
+        )
+        self._cards[card.job_id] = card
+        self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
+        workers = self._grant(now_s, opening=card.job_id)
+        return Opening(attack, workers)
+
+    async def release(self, job_id: str, worker: str) -> None:
+        """The job is done with the worker, or gives it back after a recall and queues again."""
+        if self._held.get(worker) == job_id:
+            now_s = time.time()
+            del self._held[worker]
+            self._queue.release(worker, now_s)
+            self._idle.add(worker)
+            self._grant(now_s)
+
+    async def failed(self, job_id: str, worker: str) -> None:
+        """The worker died under the job and stays away: the job queues again, the worker is granted once it answers."""
+        if self._held.get(worker) == job_id:
+            del self._held[worker]
+            self._queue.release(worker, time.time(), again=True)
+        self._idle.discard(worker)
+
+    async def close(self, job_id: str) -> None:
+        """The job is over: it waits for nothing and holds nothing."""
+        held = self._queue.remove(job_id)
+        self._cards.pop(job_id, None)
+        for worker in held:
+            await self.release(job_id, worker)
+
+    async def reserve(
+        self,
+        tenant: str,
+        project: str,
+        job_id: str,
+        backend: str,
+        idempotency_key: str,
+        amounts: Amounts,
+        request_limit: Amounts,
+    ) -> str:
+        """Reserve ``amounts`` for a submission; the reservation id. Raises `solvers.errors.BudgetExceeded`."""
+        now = datetime.now(UTC)
+        reservation: str = await asyncio.to_thread(
+            self._store.budgets.reserve,
+            tenant=tenant,
+            project=project,
+            period=month_of(now),
+            job_id=job_id,
+            backend=backend,
+            idempotency_key=idempotency_key,
+            amounts=amounts,
+            now=now,
+            request_limit=request_limit,
+        )
+        return reservation
+
+    async def allow(self, backend: str) -> bool:
+        """Whether a submission may go out now; a true answer is followed by `report`."""
+        return self._breakers[backend].allow(time.time())
+
+    async def report(self, backend: str, ok: bool) -> None:
+        """How a submission went."""
+        breaker = self._breakers.get(backend)
+        if breaker is not None:
+            breaker.record(ok, time.time())
+            metrics().backend_calls.labels(backend, "ok" if ok else "failed").inc()
+
+    async def backends(self) -> list[dict[str, Any]]:
+        """Facts, circuit and reason of unavailability of every configured backend."""
+        now_s = time.time()
+        return [
+            {
+                "name": name,
+                "facts": self._facts.get(name),
+                "circuit_state": breaker.state(now_s).name,
+                "unavailable_reason": self._unavailable.get(name, "" if name in self._facts else "not polled yet"),
+            }
+            for name, breaker in self._breakers.items()
+        ]
+
+    def _grant(self, now_s: float, opening: str = "") -> tuple[str, ...]:
+        """Hand out idle workers; those for job ``opening`` are returned, the others' coordinators are told."""
+        at_once = []
+        for grant in self._queue.grant(sorted(self._idle), now_s):
+            self._idle.discard(grant.worker)
+            self._held[grant.worker] = grant.job_id
+            if grant.job_id == opening:
+                at_once.append(grant.worker)
+            else:
+                card = self._cards.get(grant.job_id)
+                if card is not None:
+                    actor(card.coordinator).granted.remote(grant.job_id, grant.worker)
+        metrics().queue_length.set(self._queue.queue_length)
+        return tuple(at_once)
+
+    async def _tick(self) -> None:
+        """Recall workers for jobs that wait, and hand out what is idle."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now_s = time.time()
+            self._queue.expire(now_s)
+            for worker in self._queue.recall(now_s):
+                job_id = self._held.get(worker, "")
+                card = self._cards.get(job_id)
+                if card is not None:
+                    actor(card.coordinator).recalled.remote(job_id, worker)
+            self._grant(now_s)
+
+    async def _watch_workers(self) -> None:
+        """Find workers that came (back), and those that are busy with jobs from before a restart."""
+        while True:
+            for index in range(self._settings.workers):
+                name = worker_name(index)
+                if name in self._idle or name in self._held:
+                    continue
+                try:
+                    status = await asyncio.wait_for(actor(name).status.remote(), _CALL_S)
+                except (RayError, TimeoutError, ValueError):
+                    continue
+                if not status["job_id"] and name not in self._held:
+                    self._idle.add(name)
+            self._grant(time.time())
+            await asyncio.sleep(
+                _WORKER_CHECK_S if len(self._idle) + len(self._held) == self._settings.workers else _TICK_S
+            )
+
+    async def _watch_devices(self) -> None:
+        while True:
+            await asyncio.gather(*(self._ask_device(name) for name in self._breakers))
+            await asyncio.sleep(_FACTS_S if len(self._facts) == len(self._breakers) else _WORKER_CHECK_S)
+
+    async def _ask_device(self, name: str) -> None:
+        try:
+            facts: BackendFacts = await asyncio.wait_for(actor(device_name(name)).facts.remote(), _FACTS_S)
+        except Exception as error:  # noqa: BLE001 - whatever a vendor's client raises, the others go on
+            self._unavailable[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            return
+        self._facts[name] = facts
+        if facts.available:
+            self._unavailable.pop(name, None)
+        else:
+            self._unavailable[name] = "the backend says it is offline"

@@ -1,0 +1,152 @@
+"""A solver worker: one process a core, running one strategy at a time as a stream of candidates."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from actors import logs
+from actors.messages import Box, Found, KernelOrder, LiftOrder, RunEnd, StrategyOrder
+from actors.settings import Settings
+from solvers.kernel import Kernel
+from solvers.quantum.step import KernelOutcome, lift_samples
+from solvers.registry import KINDS, problem_kind
+from solvers.stop import AnyOf, Cancelled, Counted, Deadline, Stop, WorkLimit
+from solvers.strategy import Context, Strategy
+
+_PROBLEMS_KEPT = 8
+_CANCELS_KEPT = 256
+
+
+@ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0, concurrency_groups={"solve": 1, "kernel": 1, "control": 2})
+class Worker:
+    """Runs strategies; knows nothing of budgets, backends or other jobs."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        logs.configure(name, settings.log_level)
+        self._cancelled: dict[str, threading.Event] = {}
+        self._running: StrategyOrder | None = None
+        self._problems: OrderedDict[str, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def warm(self) -> float:
+        """Import and compile what a first request would wait for; seconds it took."""
+        started = time.perf_counter()
+        for name in KINDS:
+            problem_kind(name).warm()
+        return time.perf_counter() - started
+
+    @ray.method(concurrency_group="solve")
+    def run(self, order: StrategyOrder) -> Iterator[Found | RunEnd]:
+        """Stream the candidates of one strategy, then one `RunEnd`. Errors of a strategy end up in it, not in Ray."""
+        log = logs.logger().bind(job_id=order.job_id, correlation_id=order.correlation_id, strategy=order.strategy)
+        started = time.perf_counter()
+        with self._lock:
+            cancelled = self._cancelled.setdefault(order.run_id, threading.Event())
+        self._running = order
+        counted: Counted | None = None
+        completed, error = False, ""
+        try:
+            problem = self._open(order.job_id, order.problem)
+            stop, counted = _stop(order, cancelled)
+            context: Context[Any] = Context(
+                seed=order.seed, stop=stop, incumbent=order.incumbent, target_gap=order.target_gap
+            )
+            for candidate in _strategy(order).candidates(problem, context):
+                yield Found(candidate.plan, candidate.claimed_objective, candidate.lower_bound, candidate.control_trace)
+            completed = not stop()
+        except Exception as failure:
+            log.error("strategy_failed", exc_info=True)
+            error = f"{type(failure).__name__}: {failure}"
+        finally:
+            self._running = None
+            with self._lock:
+                self._cancelled.pop(order.run_id, None)
+        yield RunEnd(time.perf_counter() - started, completed, counted.asked if counted else None, error)
+
+    @ray.method(concurrency_group="kernel")
+    def cut_kernel(self, order: KernelOrder) -> Kernel[Any] | None:
+        """The undecided core, or ``None`` when nothing is."""
+        problem = self._open(order.job_id, order.problem)
+        context: Context[Any] = Context(seed=order.seed, stop=_deadline(order.finish_by_s))
+        return problem_kind(order.kind).kernel(problem, order.incumbent, order.pool, context, order.max_variables)
+
+    @ray.method(concurrency_group="kernel")
+    def lift(self, order: LiftOrder) -> KernelOutcome[Any]:
+        """Best plan from the samples, beside the control arm."""
+        problem = self._open(order.job_id, order.problem)
+        return lift_samples(
+            problem, order.kernel, order.samples, order.incumbent, order.seed, _deadline(order.finish_by_s)
+        )
+
+    @ray.method(concurrency_group="control")
+    def cancel(self, run_id: str) -> None:
+        """Stop a run, also one that has not begun."""
+        self._cancel(run_id)
+
+    def _cancel(self, run_id: str) -> None:
+        with self._lock:
+            self._cancelled.setdefault(run_id, threading.Event()).set()
+            while len(self._cancelled) > _CANCELS_KEPT:  # cancels that came after their run was over
+                self._cancelled.pop(next(iter(self._cancelled)))
+
+    @ray.method(concurrency_group="control")
+    def cancel_runs_of(self, coordinator: str) -> None:
+        """Stop the run of a coordinator that has restarted: nobody reads its candidates any more."""
+        running = self._running
+        if running is not None and running.coordinator == coordinator:
+            self._cancel(running.run_id)
+
+    @ray.method(concurrency_group="control")
+    def pid(self) -> int:
+        return os.getpid()
+
+    @ray.method(concurrency_group="control")
+    def status(self) -> dict[str, str]:
+        """The job it works on, if any: what the scheduler rebuilds its state from."""
+        running = self._running
+        return {
+            "job_id": running.job_id if running else "",
+            "tenant": running.tenant if running else "",
+        }
+
+    def _open(self, job_id: str, box: Box) -> Any:
+        """The problem of a job; kept for the next strategy or kernel of the same job."""
+        with self._lock:
+            problem = self._problems.get(job_id)
+        if problem is None:
+            problem = box.open()
+            with self._lock:
+                self._problems[job_id] = problem
+                while len(self._problems) > _PROBLEMS_KEPT:
+                    self._problems.popitem(last=False)
+        return problem
+
+
+def _deadline(finish_by_s: float) -> Deadline:
+    """Deadlines travel as Unix time between nodes and run on the monotonic clock of this one."""
+    return Deadline(time.monotonic() + max(0.0, finish_by_s - time.time()), time.monotonic)
+
+
+def _stop(order: StrategyOrder, cancelled: threading.Event) -> tuple[Stop, Counted | None]:
+    if order.asked_limit is not None:
+        return AnyOf((Cancelled(cancelled.is_set), WorkLimit(order.asked_limit))), None
+    stop = AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s)))
+    if order.hide_clock:
+        counted = Counted(stop)
+        return counted, counted
+    return stop, None
+
+
+def _strategy(order: StrategyOrder) -> Strategy[Any]:
+    kind = problem_kind(order.kind)
+    for strategy in (*kind.strategies, kind.insurance):
+        if strategy.name == order.strategy:
+            return strategy
+    raise ValueError(f"{order.kind} has no strategy {order.strategy!r}")

@@ -1,0 +1,243 @@
+"""The gRPC ingress on Ray Serve: authenticate, hand to a handler, turn errors into codes. No solving."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from backends.config import backends_from_tables
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors import logs
+from actors.settings import Settings
+from protos import (
+    decisions_pb2,
+    federation_pb2,
+    invoices_pb2,
+    jobs_pb2,
+    routing_pb2,
+    sampling_pb2,
+)
+from services import errors
+from services.auth import Doorkeeper, correlation_id
+from services.decisions_api import DecisionsApi
+from services.federation_api import FederationApi
+from services.jobs_api import JobsApi
+from services.reconcile import reconcile_outage
+from services.solving import Solving, count_request
+from solvers.registry import KINDS, problem_kind
+from store.keys import Principal, Role
+from store.store import Store
+
+Handler = Callable[[Any, "Call", Any], Awaitable[Any]]
+StreamHandler = Callable[[Any, "Call", Any], AsyncIterator[Any]]
+
+_READERS = (Role.SUBMITTER, Role.VIEWER, Role.OPERATOR, Role.AUDITOR)
+
+
+def unary(reply: type[Any], *roles: Role) -> Callable[[Handler], Any]:
+    """A unary method: ``handler(self, call, request)``; ``reply`` is sent empty with an error."""
+
+    def decorate(handler: Handler) -> Any:
+        @functools.wraps(handler)
+        async def method(self: Any, request: Any, grpc_context: Any) -> Any:
+            call = Call(handler.__name__, grpc_context)
+            try:
+                call.principal = await self.doorkeeper.admit(call.metadata, *roles)
+                answered = await handler(self, call, request)
+            except Exception as error:  # noqa: BLE001 - Serve would send the stack trace to the caller
+                call.failed(error)
+                return reply()
+            call.succeeded()
+            return answered
+
+        return method
+
+    return decorate
+
+
+def stream(*roles: Role) -> Callable[[StreamHandler], Any]:
+    """A server-streaming method, as `unary`."""
+
+    def decorate(handler: StreamHandler) -> Any:
+        @functools.wraps(handler)
+        async def method(self: Any, request: Any, grpc_context: Any) -> AsyncIterator[Any]:
+            call = Call(handler.__name__, grpc_context)
+            try:
+                call.principal = await self.doorkeeper.admit(call.metadata, *roles)
+                async for message in handler(self, call, request):
+                    yield message
+            except Exception as error:  # noqa: BLE001 - as in `unary`
+                call.failed(error)
+                return
+            call.succeeded()
+
+        return method
+
+    return decorate
+
+
+class Call:
+    """One gRPC call: its metadata, its correlation id, who called (once admitted), its end."""
+
+    principal: Principal
+
+    def __init__(self, method: str, context: Any) -> None:
+        self.metadata = {str(key).lower(): str(value) for key, value in context.invocation_metadata()}
+        self.correlation_id = correlation_id(self.metadata)
+        self._method, self._context = method, context
+        structlog.contextvars.bind_contextvars(correlation_id=self.correlation_id)
+        context.set_trailing_metadata([("x-correlation-id", self.correlation_id)])
+
+    def succeeded(self) -> None:
+        count_request(self._method, "OK")
+
+    def failed(self, error: Exception) -> None:
+        code = errors.answer(self._context, error, self.correlation_id)
+        count_request(self._method, code.name)
+        log = logs.logger().bind(method=self._method, code=code.name)
+        if code is grpc.StatusCode.INTERNAL:
+            log.error("call_failed", exc_info=error)
+        else:
+            log.info("call_refused", error=str(error)[:500])
+
+
+@serve.deployment(
+    name="gateway",
+    max_ongoing_requests=2000,
+    ray_actor_options={"num_cpus": 0},
+    health_check_period_s=5,
+    graceful_shutdown_timeout_s=10,
+)
+class Gateway:
+    """Every RPC of the contract, and ``/metrics`` over HTTP."""
+
+    def __init__(self, settings: Settings) -> None:
+        logs.configure("gateway", settings.log_level)
+        store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        known = frozenset(c.name for c in backends_from_tables(settings.backends).backends)
+        self.doorkeeper = Doorkeeper(store)
+        self._solving = Solving(settings, store, known)
+        self._jobs = JobsApi(settings, store, self._solving)
+        self._federation = FederationApi(store)
+        self._decisions = DecisionsApi(store)
+        for name in KINDS:
+            problem_kind(name).warm()
+        self._upkeep = [asyncio.ensure_future(self._solving.watch_scheduler())]
+
+    # RoutingService
+
+    @unary(routing_pb2.OptimizeToursResponse, Role.SUBMITTER)
+    async def OptimizeTours(self, call: Call, request: Any) -> Any:
+        return await self._solve(call, "routing", request)
+
+    @stream(Role.SUBMITTER)
+    def StreamTours(self, call: Call, request: Any) -> AsyncIterator[Any]:
+        return self._stream(call, "routing", request)
+
+    # InvoiceService
+
+    @unary(invoices_pb2.PrioritizeInvoicesResponse, Role.SUBMITTER)
+    async def PrioritizeInvoices(self, call: Call, request: Any) -> Any:
+        return await self._solve(call, "invoices", request)
+
+    @stream(Role.SUBMITTER)
+    def StreamPriorities(self, call: Call, request: Any) -> AsyncIterator[Any]:
+        return self._stream(call, "invoices", request)
+
+    @unary(invoices_pb2.ReconcileOutageResponse, Role.SUBMITTER)
+    async def ReconcileOutage(self, call: Call, request: Any) -> Any:
+        return await reconcile_outage(call.principal, request, call.correlation_id)
+
+    # SamplingService
+
+    @unary(sampling_pb2.SampleResponse, Role.SUBMITTER)
+    async def Sample(self, call: Call, request: Any) -> Any:
+        return await self._solve(call, "binary", request)
+
+    # JobService
+
+    @unary(jobs_pb2.Job, Role.SUBMITTER)
+    async def SubmitJob(self, call: Call, request: Any) -> Any:
+        return await self._jobs.submit(call.principal, request, call.correlation_id)
+
+    @unary(jobs_pb2.Job, *_READERS)
+    async def GetJob(self, call: Call, request: Any) -> Any:
+        return await self._jobs.get(call.principal, request.job_id)
+
+    @unary(jobs_pb2.ListJobsResponse, *_READERS)
+    async def ListJobs(self, call: Call, request: Any) -> Any:
+        return await self._jobs.list(call.principal, request)
+
+    @stream(*_READERS)
+    def WatchJob(self, call: Call, request: Any) -> AsyncIterator[Any]:
+        return self._jobs.watch(call.principal, request)
+
+    @unary(jobs_pb2.Job, Role.SUBMITTER, Role.OPERATOR)
+    async def CancelJob(self, call: Call, request: Any) -> Any:
+        return await self._jobs.cancel(call.principal, request.job_id)
+
+    # FederationService
+
+    @unary(federation_pb2.ListBackendsResponse, *_READERS)
+    async def ListBackends(self, call: Call, request: Any) -> Any:
+        return await self._federation.backends()
+
+    @unary(federation_pb2.Budget, *_READERS)
+    async def GetBudget(self, call: Call, request: Any) -> Any:
+        return await self._federation.budget(call.principal, request)
+
+    @unary(federation_pb2.Budget, Role.OPERATOR)
+    async def SetBudget(self, call: Call, request: Any) -> Any:
+        return await self._federation.set_budget(call.principal, request)
+
+    @unary(federation_pb2.ListUsageResponse, *_READERS)
+    async def ListUsage(self, call: Call, request: Any) -> Any:
+        return await self._federation.usage(call.principal, request)
+
+    # DecisionService
+
+    @unary(decisions_pb2.Decision, Role.AUDITOR, Role.VIEWER)
+    async def GetDecision(self, call: Call, request: Any) -> Any:
+        return await self._decisions.get(call.principal, request.decision_id)
+
+    @unary(decisions_pb2.ListDecisionsResponse, Role.AUDITOR, Role.VIEWER)
+    async def ListDecisions(self, call: Call, request: Any) -> Any:
+        return await self._decisions.list(call.principal, request)
+
+    @unary(decisions_pb2.VerifyDecisionResponse, Role.AUDITOR, Role.VIEWER)
+    async def VerifyDecision(self, call: Call, request: Any) -> Any:
+        return await self._decisions.verify(call.principal, request.decision_id)
+
+    @unary(decisions_pb2.ReplayDecisionResponse, Role.AUDITOR, Role.VIEWER)
+    async def ReplayDecision(self, call: Call, request: Any) -> Any:
+        return await self._decisions.replay(call.principal, request.decision_id)
+
+    # HTTP
+
+    async def __call__(self, request: Request) -> Response:
+        """``/metrics`` for Prometheus, ``/healthz`` for load balancers."""
+        if request.url.path == "/metrics":
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        if request.url.path == "/healthz":
+            return Response(json.dumps({"status": "ok"}), media_type="application/json")
+        return Response("not found: /metrics and /healthz are here", status_code=404, media_type="text/plain")
+
+    async def _solve(self, call: Call, kind: str, request: Any) -> Any:
+        accepted = await self._solving.accept(call.principal, kind, request, call.correlation_id)
+        return await self._solving.answer(accepted)
+
+    async def _stream(self, call: Call, kind: str, request: Any) -> AsyncIterator[Any]:
+        accepted = await self._solving.accept(call.principal, kind, request, call.correlation_id)
+        async for message in self._solving.stream(accepted):
+            yield message

@@ -1,0 +1,53 @@
+"""The plan that exists even if every actor is gone: the quick heuristic, in threads of the gateway's own process."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from actors.metrics import metrics
+from solvers.problem import Verdict
+from solvers.registry import problem_kind
+from solvers.stop import Deadline
+from solvers.strategy import Context
+
+
+@dataclass(frozen=True)
+class Insured:
+    """A verified insurance plan; ``plan`` is ``None`` when the heuristic found no feasible one."""
+
+    plan: Any
+    verdict: Verdict | None
+    bound: float | None
+    seconds: float
+
+
+class Insurance:
+    """Computes insurance plans; the threads share the gateway's cores with its event loop."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="insurance")
+
+    def start(self, kind: str, problem: Any, seed: int, until_s: float) -> Future[Insured]:
+        """Begin at once; ``until_s`` is on the monotonic clock of this process."""
+        return self._pool.submit(insure, kind, problem, seed, until_s)
+
+
+def insure(kind: str, problem: Any, seed: int, until_s: float) -> Insured:
+    """The best verified plan of the quick heuristic."""
+    started = time.perf_counter()
+    context: Context[Any] = Context(seed=seed, stop=Deadline(until_s, time.monotonic))
+    best: tuple[Any, Verdict] | None = None
+    bound: float | None = None
+    for candidate in problem_kind(kind).insurance.candidates(problem, context):
+        if candidate.lower_bound is not None:
+            bound = candidate.lower_bound if bound is None else max(bound, candidate.lower_bound)
+        verdict = problem.verify(candidate.plan)
+        if verdict.feasible and (best is None or verdict.objective < best[1].objective):
+            best = candidate.plan, verdict
+    seconds = time.perf_counter() - started
+    metrics().insurance_seconds.labels(kind).observe(seconds)
+    plan, verdict = best if best is not None else (None, None)
+    return Insured(plan, verdict, bound, seconds)
