@@ -5,6 +5,7 @@ No solver uses this module, and it uses none: engines keep their own, faster ari
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,7 +81,7 @@ def least_duration(route: TimedRoute) -> Timing:
     With one window a stop, the end as a function of the start is ``max(a, start + b)``, so the least duration is at the
     latest start that still ends as early as possible. With several windows that function also jumps; every stretch of
     it on which duration falls ends at a start from which some stop is reached, without a wait before it, exactly when
-    one of its windows opens. So those starts are tried.
+    one of its windows opens or closes. So those starts are tried.
     """
     best = _delayed(route, _forward(route, route.earliest_start_s))
     if not best.in_time or all(len(windows) == 1 for windows in route.windows):
@@ -88,9 +89,9 @@ def least_duration(route: TimedRoute) -> Timing:
     driven = 0.0
     for i, windows in enumerate(route.windows):
         driven += route.travel_s[i]
-        for earliest, _ in windows:
-            start = earliest - driven
-            if start > route.earliest_start_s:
+        for bound in (bound for window in windows for bound in window):
+            start = bound - driven
+            if route.earliest_start_s < start < math.inf:
                 tried = _delayed(route, _forward(route, start))
                 if tried.in_time and tried.duration_s < best.duration_s - TOLERANCE / 2:
                     best = tried
