@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Integer, Text
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,6 +16,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit key that the database counts up; SQLite does that for ``INTEGER`` only."""
+
+
+class Unstorable(ValueError, DontWrapMixin):
+    """A value that a column cannot keep. SQLAlchemy passes it on as it is."""
 
 
 def microseconds(at: datetime) -> int:
@@ -26,7 +31,7 @@ def microseconds(at: datetime) -> int:
         When ``at`` has no time zone.
     """
     if at.tzinfo is None:
-        raise ValueError(f"a time with a zone is wanted, not {at.isoformat()}")
+        raise Unstorable(f"a time with a zone is wanted, not {at.isoformat()}")
     return (at - _EPOCH) // _MICROSECOND
 
 
@@ -52,7 +57,10 @@ class Json(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
         if value is None:
             return None
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        try:
+            return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise Unstorable(f"no JSON: {error}") from error
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         return None if value is None else json.loads(value)

@@ -151,7 +151,11 @@ def open_database(url: str) -> Database:
         When the database was made by a newer release.
     """
     database = Database(url)
-    database.migrate()
+    try:
+        database.migrate()
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

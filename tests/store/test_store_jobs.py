@@ -278,7 +278,7 @@ def test_recovery_waits_for_the_gateway_to_hand_over(store: Store, accept: Accep
 def test_recovery_takes_the_higher_priority_first_then_the_longest_abandoned(
     store: Store, accept: Accept, now: datetime
 ) -> None:
-    past = now - timedelta(days=400)  # before anything that other tests leave behind
+    past = now - timedelta(days=400)
     low, late, early = (
         accept(priority=8, now=past),
         accept(priority=9, now=past + seconds(1)),
