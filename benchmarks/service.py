@@ -34,6 +34,7 @@ def run(quick: bool = True) -> dict[str, Any]:
         ``total``, ``solver``, ``outside`` and each part of the breakdown as ``{"p50_ms", "p95_ms"}``; ``floor`` is the
         round trip of GetBudget in the same run. ``outside`` is a call's time on the client's clock minus its time in
         solvers, insurance included when it gave the answer.
+
     """
     calls = CALLS if quick else FULL_CALLS
     with Session().client() as client:

@@ -105,7 +105,7 @@ def _visit(chance: Random, number: int) -> dict[str, Any]:
     return visit
 
 
-def _vehicle(  # noqa: PLR0917 - a row of FLEET
+def _vehicle(
     depot: str,
     kind: str,
     count: int,

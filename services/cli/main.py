@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from services.cli.backends import backends, budget
+from services.cli.backends import backends
 from services.cli.batch import batch
 from services.cli.bench import bench
+from services.cli.budget import budget
 from services.cli.decisions import decisions, replay, verify
 from services.cli.host import down, status, up
 from services.cli.jobs import jobs

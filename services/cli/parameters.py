@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -18,6 +19,7 @@ def duration_s(text: str) -> float:
     ------
     ValueError
         When ``text`` is none of these.
+
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
@@ -51,3 +53,25 @@ class Label(click.ParamType[tuple[str, str]]):
         if not separator or not key:
             self.fail(f"{value!r} is not a label; allowed: key=value", param, ctx)
         return key, text
+
+
+class Limit(click.ParamType[float]):
+    """A limit of a budget: a number >= 0, or ``"unlimited"``, which becomes ``math.inf``."""
+
+    name = "number|unlimited"
+
+    def __init__(self, whole: bool = False) -> None:
+        self.whole = whole
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        if value == "unlimited":
+            return math.inf
+        try:
+            number = float(int(value) if self.whole else value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number < 2**53:
+            self.fail(f"{value!r} is no limit; allowed: a number >= 0, or unlimited", param, ctx)
+        return number

@@ -19,6 +19,7 @@ def write_plot(question: Question, response: Any, path: Path) -> None:
     ------
     PolicyUnmet
         When this kind of problem has no picture.
+
     """
     if question.kind == "binary":
         raise PolicyUnmet("samples of a binary model have no picture; leave --plot out")

@@ -32,6 +32,7 @@ class Question:
         An OptimizeToursRequest, PrioritizeInvoicesRequest or SampleRequest.
     customer_of
         Name of a stop in ``routes``, from its id.
+
     """
 
     kind: str
@@ -74,6 +75,7 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
     ------
     InvalidProblem
         Naming each place at fault.
+
     """
     suffix = path.suffix.lower()
     if suffix == ".vrp" and kind in (None, "routing"):
@@ -111,6 +113,7 @@ def read_json(text: bytes, kind: str | None = None) -> Question:
     ------
     InvalidProblem
         Naming the place in the file.
+
     """
     from google.protobuf.json_format import ParseDict, ParseError
 

@@ -30,6 +30,7 @@ class Session:
         Service to call, ``host:port`` or ``https://host:port``; empty: the one of the state folder.
     certificate_authority
         PEM file with the roots to trust under TLS.
+
     """
 
     state_dir: Path | None = None
@@ -53,6 +54,7 @@ class Session:
         ------
         ServiceError
             When a service can neither be reached nor started.
+
         """
         config = self.config()
         if self.address:

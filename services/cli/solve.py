@@ -115,6 +115,7 @@ def ask(client: Client, question: Question, *, show_progress: bool = False) -> A
     ------
     ServiceError
         When the service refuses, fails or cannot be reached.
+
     """
     timeout_s = solve_timeout_s(question.request.policy)
     if question.kind == "binary":

@@ -20,7 +20,15 @@ from protos.decisions_pb2 import (
     ReplayDecisionResponse,
     VerifyDecisionResponse,
 )
-from protos.federation_pb2 import BackendInfo, BackendPrice, Budget, BudgetAmounts, ListBackendsResponse
+from protos.federation_pb2 import (
+    BackendInfo,
+    BackendPrice,
+    Budget,
+    BudgetAmounts,
+    ListBackendsResponse,
+    ListUsageResponse,
+    UsageEntry,
+)
 from protos.jobs_pb2 import CANCELLED, RUNNING, SUCCEEDED, Job, JobEvent, ListJobsResponse
 from protos.routing_pb2 import OptimizeToursResponse, PlannedRoute, PlannedStop, RoutingPlan
 
@@ -102,7 +110,8 @@ def test_budget_shows_limit_reserved_settled_and_free(run: Run, service: FakeSer
     assert "t/p" in outcome.out
     assert "4.25" in outcome.out
     assert "1,000" in outcome.out
-    assert run("budget", "--json").json["limit"] == {"usd": 5.0, "shots": 1000, "device_seconds": 0.0}
+    assert "unlimited" in outcome.out, "device seconds have no limit"
+    assert run("budget", "--json").json["limit"] == {"usd": 5.0, "shots": 1000}
 
 
 def test_budget_set_keeps_limits_that_are_not_given(run: Run, service: FakeService) -> None:
@@ -110,6 +119,34 @@ def test_budget_set_keeps_limits_that_are_not_given(run: Run, service: FakeServi
     service.answers["SetBudget"] = lambda request: Budget(tenant="t", limit=request.limit)
     outcome = run("budget", "set", "--usd", "7.5", "--json")
     assert outcome.json["limit"] == {"usd": 7.5, "shots": 1000, "device_seconds": 9.0}
+
+
+def test_a_first_budget_limits_only_what_is_given(run: Run, service: FakeService) -> None:
+    service.answers["GetBudget"] = Budget(tenant="t", limit=BudgetAmounts(usd=0, shots=0, device_seconds=0))
+    service.answers["SetBudget"] = lambda request: Budget(tenant="t", limit=request.limit)
+    assert run("budget", "set", "--usd", "3", "--json").json["limit"] == {"usd": 3.0}
+
+
+def test_a_limit_can_be_lifted(run: Run, service: FakeService) -> None:
+    service.answers["GetBudget"] = Budget(tenant="t", limit=BudgetAmounts(usd=5, shots=10, device_seconds=9))
+    service.answers["SetBudget"] = lambda request: Budget(tenant="t", limit=request.limit)
+    limit = run("budget", "set", "--shots", "unlimited", "--device-seconds", "12.5", "--json").json["limit"]
+    assert limit == {"usd": 5.0, "device_seconds": 12.5}
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "lots", "nan"])
+def test_a_limit_that_is_no_number_of_shots_is_wrong_usage(run: Run, service: FakeService, value: str) -> None:
+    assert run("budget", "set", "--shots", value).code == 2
+    assert service.asked == []
+
+
+def test_budget_usage_names_job_backend_and_what_was_settled(run: Run, service: FakeService) -> None:
+    entry = UsageEntry(job_id="j-1", backend="metered", state="SETTLED", settled=BudgetAmounts(usd=0.31, shots=1000))
+    service.answers["ListUsage"] = ListUsageResponse(entries=[entry])
+    outcome = run("budget", "usage", "--project", "p")
+    for text in ("j-1", "metered", "SETTLED", "0.31", "1000"):
+        assert text in outcome.out, text
+    assert service.requests("ListUsage")[0].project == "p"
 
 
 def test_budget_set_without_a_limit_is_wrong_usage(run: Run, service: FakeService) -> None:
