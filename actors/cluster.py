@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import ray
-from backends.config import backends_from_tables
 from ray.exceptions import RayError
 
 from actors.coordinator import Coordinator
@@ -14,6 +13,7 @@ from actors.names import NAMESPACE, SCHEDULER, coordinator_name, device_name, wo
 from actors.scheduler import Scheduler
 from actors.settings import Settings
 from actors.worker import Worker
+from backends.config import backends_from_tables
 from solvers.errors import PolicyUnmet
 
 START_S = 120.0

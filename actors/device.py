@@ -8,11 +8,11 @@ import time
 
 import dimod
 import ray
-from backends.config import backends_from_tables, make_backend
 
 from actors import logs
 from actors.settings import Settings
 from backends.backend import BackendFacts, Estimate, Program, RemoteJob, RemoteStatus
+from backends.config import backends_from_tables, make_backend
 from solvers.errors import BackendError, BackendTimeout
 
 FACTS_FRESH_S = 5.0

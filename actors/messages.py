@@ -60,6 +60,8 @@ class SolveOrder:
         Unix time in seconds by which the answer must be committed.
     insurance
         The insurance plan when it was ready in time.
+    insurance_bound
+        Proved lower bound that came with it.
     takeover
         Take the lease even from a coordinator that seems to hold it: the gateway saw it die.
 
@@ -76,6 +78,7 @@ class SolveOrder:
     accepted_at: datetime
     finish_by_s: float
     insurance: Any = None
+    insurance_bound: float | None = None
     takeover: bool = False
 
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import ray
-from backends.config import backends_from_tables
 from ray.exceptions import RayError
 
 from actors import logs
@@ -23,6 +22,7 @@ from actors.metrics import metrics
 from actors.names import actor, device_name, worker_name
 from actors.settings import Settings
 from backends.backend import BackendFacts
+from backends.config import backends_from_tables
 from federation.attack import Attack, BackendView, plan_attack
 from federation.breaker import Breaker, CircuitState
 from federation.fairness import FairQueue, Ticket

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,8 @@ from solvers.strategy import Context
 from store.store import Store
 
 LEASE_S = 5.0
+STOP_S = 0.05
+"""A worker stops within this; a replayable run is waited for longer, since its end holds what a replay needs."""
 COMMIT_MARGIN_S = 0.03
 """Kept back for verdict, record and commit; large plans keep more (`Solve._solve_until_s`)."""
 _SCHEDULER_TRY_S = 1.0
@@ -110,9 +113,9 @@ class Solve:
             self._done.set()
             if opening is not None and not opening.done():
                 opening.cancel()
-            for task in (*background, *self.lanes.values()):
+            await self._end_lanes()
+            for task in background:
                 task.cancel()
-            self._stop_workers()
         return await Finish(self).commit()
 
     def _begin(self, opened: Opening | None, accepted: list[str]) -> list[asyncio.Task[Any]]:
@@ -309,8 +312,7 @@ class Solve:
             started = time.perf_counter()
             plan = await asyncio.to_thread(self._own_insurance)
             self.insurance_s = time.perf_counter() - started
-        if plan is not None:
-            await self.consider(plan, None, "insurance", "", self.kind.insurance.version)
+        await self.consider(plan, self.order.insurance_bound, "insurance", "", self.kind.insurance.version)
 
     def _own_insurance(self) -> Any:
         stop = Deadline(time.monotonic() + max(0.0, self.solve_until_s - time.time()), time.monotonic)
@@ -367,7 +369,9 @@ class Solve:
         version = next(s.version for s in self.kind.strategies if s.name == strategy)
         self._live[worker] = run_id
         started = time.time()
-        record = {"strategy": strategy, "version": version, "seed": seed, "worker": worker, "control_trace": None}
+        record: dict[str, Any] = {"strategy": strategy, "version": version, "seed": seed, "worker": worker}
+        record |= {"control_trace": None, "seconds": None, "completed": False, "asked": None, "error": ""}
+        self.trail.runs.append(record)  # a run counts from its start, whether its end is seen or not
         try:
             async for reference in actor(worker).run.options(num_returns="streaming").remote(command):
                 item: Found | RunEnd = await reference
@@ -377,22 +381,18 @@ class Solve:
                     continue
                 self._credit(strategy, version, seconds=item.seconds, error=item.error)
                 self.solver_s = max(self.solver_s, item.seconds)
-                self.trail.runs.append(
-                    {
-                        **record,
-                        "seconds": item.seconds,
-                        "completed": item.completed,
-                        "asked": item.asked,
-                        "error": item.error,
-                    }
-                )
+                record |= asdict(item)
                 return run_id not in self._recalled
         except RayError as error:
             self.log.warning("worker_lost", worker=worker, strategy=strategy, error=type(error).__name__)
-            self.trail.runs.append({**record, "seconds": time.time() - started, "error": type(error).__name__})
+            record["error"] = type(error).__name__
             return None
         finally:
             self._live.pop(worker, None)
+            if record["seconds"] is None:
+                record["seconds"] = time.time() - started
+                self._credit(strategy, version, seconds=record["seconds"])
+                self.solver_s = max(self.solver_s, record["seconds"])
         return True
 
     async def _worker_back(self, worker: str) -> bool:
@@ -406,10 +406,15 @@ class Solve:
                 return True
         return False
 
-    def _stop_workers(self) -> None:
-        """Cancel what still runs; workers stop within 50 ms, and the scheduler gets them back."""
+    async def _end_lanes(self) -> None:
+        """Cancel what still runs, see the ends of runs that stop in time, and give the workers back."""
         for worker, run_id in self._live.items():
             actor(worker).cancel.remote(run_id)
+        if lanes := list(self.lanes.values()):
+            await asyncio.wait(lanes, timeout=STOP_S * (4 if self.order.policy.replayable else 1))
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
         actor(SCHEDULER).close.remote(self.order.job_id)
 
     # ---- scheduler and store
@@ -471,5 +476,6 @@ class Solve:
     @property
     def solve_until_s(self) -> float:
         """Unix time at which solving ends, so that the commit still fits before the reply is due."""
-        total_s = self.order.finish_by_s - self.began_s
-        return self.order.finish_by_s - min(COMMIT_MARGIN_S + 0.01 * total_s, 0.5 * max(0.0, total_s), 1.0)
+        total_s = max(0.0, self.order.finish_by_s - self.began_s)
+        margin_s = COMMIT_MARGIN_S + min(1.0, 0.01 * total_s) + (4 * STOP_S if self.order.policy.replayable else 0.0)
+        return self.order.finish_by_s - min(margin_s, 0.5 * total_s)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import dimod
 
-from solvers.kernel import Variable
+from solvers.kernel import CarriesBqm, Variable
 
 
 class Technology(Enum):
@@ -98,7 +98,7 @@ class BackendFacts:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(CarriesBqm):
     """What a backend is asked to run: a binary model and how to treat it.
 
     Parameters

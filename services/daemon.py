@@ -1,11 +1,13 @@
-"""The service's own process: holds the Ray driver until SIGTERM or SIGINT. Started by `services.host`."""
+"""The service's own process: holds the Ray driver until SIGTERM or SIGINT.
+
+Started by `services.host`, in the environment that `services.environment` describes.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -29,11 +31,10 @@ def main() -> int:
     except BlockingIOError:
         sys.stderr.write(f"a service already runs on {config.state_dir}\n")
         return 3
-    shutil.rmtree(config.state_dir / "metrics", ignore_errors=True)  # counters of processes that are gone
-
+    for stale in (config.state_dir / "metrics").glob("*.db"):  # counters of processes that are gone
+        stale.unlink()
     from services import deploy
 
-    os.environ.update(deploy.environment(config.state_dir))
     key = deploy.first_key(config)
     deploy.connect(config)
     info = config.state_dir / "service.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ray.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
 from actors import cluster
 from actors.names import NAMESPACE
 from services.config import ServiceConfig
+from services.environment import write_private
 from services.gateway import Gateway
 from store.keys import Role
 from store.store import Store
@@ -29,31 +29,6 @@ SERVICER_FUNCTIONS = [
     "protos.decisions_pb2_grpc.add_DecisionServiceServicer_to_server",
 ]
 FIRST_TENANT = "default"
-_MB = 1_000_000
-
-
-def environment(state_dir: Path) -> dict[str, str]:
-    """What every process of the service has in its environment.
-
-    Ray's authentication mode and token are set explicitly: Ray 2.60 otherwise turns them on behind one's back
-    for some of its own commands and not for others.
-    """
-    token = state_dir / "ray_token"
-    if not token.exists():
-        _write_private(token, secrets.token_hex(32))
-    metrics = state_dir / "metrics"
-    metrics.mkdir(exist_ok=True)
-    return {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        # One process a core: numerical libraries must not start threads of their own.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "GRPC_VERBOSITY": os.environ.get("GRPC_VERBOSITY", "ERROR"),
-    }
 
 
 def connect(config: ServiceConfig) -> None:
@@ -95,7 +70,7 @@ def first_key(config: ServiceConfig) -> Path:
         _, token = store.keys.create(FIRST_TENANT, tuple(Role), datetime.now(UTC), "made by isinglass up")
     finally:
         store.close()
-    _write_private(path, token + "\n")
+    write_private(path, token + "\n")
     return path
 
 
@@ -106,12 +81,3 @@ def withdraw(config: ServiceConfig) -> None:
     if config.ray_address:
         cluster.stop()
     ray.shutdown()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a secret that nobody else may read, whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    beside.replace(path)

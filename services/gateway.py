@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 import structlog
-from backends.config import backends_from_tables
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from ray import serve
 from starlette.requests import Request
@@ -18,6 +16,7 @@ from starlette.responses import Response
 
 from actors import logs
 from actors.settings import Settings
+from backends.config import backends_from_tables
 from protos import (
     decisions_pb2,
     federation_pb2,
@@ -47,7 +46,6 @@ def unary(reply: type[Any], *roles: Role) -> Callable[[Handler], Any]:
     """A unary method: ``handler(self, call, request)``; ``reply`` is sent empty with an error."""
 
     def decorate(handler: Handler) -> Any:
-        @functools.wraps(handler)
         async def method(self: Any, request: Any, grpc_context: Any) -> Any:
             call = Call(handler.__name__, grpc_context)
             try:
@@ -59,7 +57,7 @@ def unary(reply: type[Any], *roles: Role) -> Callable[[Handler], Any]:
             call.succeeded()
             return answered
 
-        return method
+        return _named(method, handler)
 
     return decorate
 
@@ -68,7 +66,6 @@ def stream(*roles: Role) -> Callable[[StreamHandler], Any]:
     """A server-streaming method, as `unary`."""
 
     def decorate(handler: StreamHandler) -> Any:
-        @functools.wraps(handler)
         async def method(self: Any, request: Any, grpc_context: Any) -> AsyncIterator[Any]:
             call = Call(handler.__name__, grpc_context)
             try:
@@ -80,9 +77,15 @@ def stream(*roles: Role) -> Callable[[StreamHandler], Any]:
                 return
             call.succeeded()
 
-        return method
+        return _named(method, handler)
 
     return decorate
+
+
+def _named(method: Any, handler: Any) -> Any:
+    """Name ``method`` after its handler, without ``__wrapped__``: Serve reads the signature."""
+    method.__name__, method.__qualname__, method.__doc__ = handler.__name__, handler.__qualname__, handler.__doc__
+    return method
 
 
 class Call:

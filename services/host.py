@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from services.config import ServiceConfig
+from services.environment import environment
 
 START_S = 180.0
 _POLL_S = 0.1
 _LOG_LINES = 15
+_ROLL_CALL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def start(config: ServiceConfig) -> ServiceInfo:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env={**os.environ, **environment(config.state_dir)},
             start_new_session=True,
         )
     give_up_s = time.monotonic() + START_S
@@ -132,20 +135,20 @@ def temporary(config: ServiceConfig) -> Iterator[ServiceInfo]:
 
 
 def actor_pids(info: ServiceInfo) -> dict[str, list[int]]:
-    """Process ids by role: ``workers``, ``coordinators``, ``scheduler``, ``devices``."""
-    from services import deploy
+    """Process ids by role: ``workers``, ``coordinators``, ``scheduler``, ``devices``.
 
-    os.environ.update(deploy.environment(info.state_dir))
-    import ray
-
-    from actors import cluster
-    from actors.names import NAMESPACE
-
-    ray.init(address=info.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
-    try:
-        return cluster.pids()
-    finally:
-        ray.shutdown()
+    Asked by a process of its own, since Ray takes its authentication from the environment it is imported in.
+    """
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "services.roll_call", info.ray_address],
+        env={**os.environ, **environment(info.state_dir)},
+        capture_output=True,
+        text=True,
+        timeout=_ROLL_CALL_S,
+        check=True,
+    )
+    pids: dict[str, list[int]] = json.loads(done.stdout.splitlines()[-1])
+    return pids
 
 
 def _alive(pid: int) -> bool:

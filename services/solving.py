@@ -252,7 +252,8 @@ class Solving:
     def _with_insurance(self, accepted: Accepted) -> SolveOrder:
         if accepted.order.policy.replayable or not accepted.insurance.done():
             return accepted.order
-        return replace(accepted.order, insurance=accepted.insurance.result().plan)
+        insured = accepted.insurance.result()
+        return replace(accepted.order, insurance=insured.plan, insurance_bound=insured.bound)
 
     async def _offer(self, accepted: Accepted, coordinator: str) -> None:
         insured = await asyncio.wrap_future(accepted.insurance)
