@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from random import Random
 from typing import Any
@@ -37,7 +38,8 @@ def run(quick: bool = True) -> dict[str, Any]:
 
     """
     calls = CALLS if quick else FULL_CALLS
-    with Session().client() as client:
+    session = Session(address=os.environ.get("ISINGLASS_ADDRESS", ""))
+    with session.client() as client:
         samples = [_one_call(client, seed) for seed in range(WARM_UP + calls)][WARM_UP:]
         floor_s = [_floor(client) for _ in range(WARM_UP + calls)][WARM_UP:]
     result: dict[str, Any] = {

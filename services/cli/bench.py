@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from services.cli.output import EXIT_OK, print_json
+from services.cli.session import Session
 from solvers.errors import PolicyUnmet
 
 NAMES = ("routing", "invoices", "binary", "quantum", "selection", "service")
@@ -14,10 +17,15 @@ NAMES = ("routing", "invoices", "binary", "quantum", "selection", "service")
 @click.argument("name", type=click.Choice(NAMES))
 @click.option("--quick", is_flag=True, help="Under five minutes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure, peer and ratio.")
-def bench(name: str, quick: bool, as_json: bool) -> int:
+@click.pass_obj
+def bench(session: Session, /, name: str, *, quick: bool, as_json: bool) -> int:
     """Measure one part: routing, invoices, binary, quantum, selection or service."""
     from importlib import import_module
 
+    if session.state_dir is not None:  # benchmarks find the service as any program does
+        os.environ["ISINGLASS_STATE"] = str(session.state_dir)
+    if session.address:
+        os.environ["ISINGLASS_ADDRESS"] = session.address
     module_name = f"benchmarks.{name}"
     try:
         module = import_module(module_name)
