@@ -1,0 +1,158 @@
+"""Verified local search: repair, then better options for one item at a time, by the exact objective."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from solvers.invoices.cash_kernels import (
+    cash_cost,
+    cash_prices,
+    fits,
+    has_room,
+    liquidity_arguments,
+    pay,
+    risk,
+    take_room,
+)
+from solvers.invoices.model import Model
+from solvers.invoices.plan import InvoicePlan
+
+EPSILON = 1e-9
+
+
+@numba.njit(cache=True, nogil=True)
+def _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):  # type: ignore[no-untyped-def]
+    """Sum of what caps and limits are exceeded by; 0 when all hold."""
+    total = 0.0
+    for a in range(paid.shape[0]):
+        for t in range(paid.shape[1]):
+            total += max(0, paid[a, t] - cap[a, t]) * to_base[a]
+    for left in room:
+        total += max(0, -left)
+    if np.isfinite(cvar_limit):
+        total += max(0.0, risk(paid, available, floor, to_base, probability, alpha) - cvar_limit)
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _repair(  # type: ignore[no-untyped-def]
+    items, cost, never, cash, currency, account_currency, cap, paid, room, member, value, date, where,
+    cvar_limit, available, floor, to_base, probability, _overdraft_weight, alpha, _cvar_weight,
+):  # fmt: skip
+    """Move items to where the excess falls most per unit of cost, until none is left or no move helps."""
+    accounts, runs = paid.shape
+    excess = _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
+    while excess > 0:
+        best_score, best_item, best_t, best_a = 0.0, -1, -1, -1
+        for item in items:
+            old_t, old_a = date[item], where[item]
+            if old_t < 0:
+                continue
+            now = cost[item, old_t]
+            pay(paid, old_a, old_t, -cash[item, old_t])
+            for a in range(-1, accounts):
+                if a >= 0 and account_currency[a] != currency[item]:
+                    continue
+                for t in range(runs if a >= 0 else 1):
+                    if a < 0:
+                        after = never[item]
+                        if np.isfinite(after):
+                            take_room(room, member, item, -value[item])
+                    else:
+                        after = cost[item, t]
+                        if np.isfinite(after):
+                            pay(paid, a, t, cash[item, t])
+                    if not np.isfinite(after):
+                        continue
+                    less = excess - _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
+                    if a < 0:
+                        take_room(room, member, item, value[item])
+                    else:
+                        pay(paid, a, t, -cash[item, t])
+                    if less > 1e-7:
+                        score = less / (max(after - now, 0.0) + 1e-3 * less + 1e-9)
+                        if score > best_score:
+                            best_score, best_item, best_t, best_a = score, item, (t if a >= 0 else -1), a
+            pay(paid, old_a, old_t, cash[item, old_t])
+        if best_item < 0:
+            return False
+        pay(paid, where[best_item], date[best_item], -cash[best_item, date[best_item]])
+        if best_a < 0:
+            take_room(room, member, best_item, -value[best_item])
+        else:
+            pay(paid, best_a, best_t, cash[best_item, best_t])
+        date[best_item], where[best_item] = best_t, best_a
+        excess = _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _descend(  # type: ignore[no-untyped-def]
+    items, cost, never, cash, currency, account_currency, cap, paid, room, member, value, date, where,
+    cvar_limit, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight,
+):  # fmt: skip
+    """One pass over ``items``, each moved to its best feasible option; returns what it saved."""
+    accounts, runs = paid.shape
+    limited = np.isfinite(cvar_limit)
+    saved = 0.0
+    before = cash_cost(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
+    for item in items:
+        old_t, old_a = date[item], where[item]
+        now = before + (never[item] if old_t < 0 else cost[item, old_t])
+        if old_t >= 0:
+            pay(paid, old_a, old_t, -cash[item, old_t])
+        price = cash_prices(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
+        without = cash_cost(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
+        best, best_t, best_a, best_cash = now - 1e-9 * abs(now), old_t, old_a, before
+        if old_t >= 0 and np.isfinite(never[item]) and without + never[item] < best:
+            best, best_t, best_a, best_cash = without + never[item], -1, -1, without
+        if old_t >= 0 or has_room(room, member, item, value[item]):
+            for a in range(accounts):
+                if account_currency[a] != currency[item]:
+                    continue
+                for t in range(runs):
+                    # Overdraft and risk are convex, so their prices now are a lower bound of what this adds.
+                    if without + cost[item, t] + price[a, t] * cash[item, t] >= best:
+                        continue
+                    if not fits(paid, cap, a, t, cash[item, t]):
+                        continue
+                    pay(paid, a, t, cash[item, t])
+                    after = cash_cost(
+                        paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight
+                    )
+                    allowed = not limited or risk(paid, available, floor, to_base, probability, alpha) <= cvar_limit
+                    pay(paid, a, t, -cash[item, t])
+                    if allowed and after + cost[item, t] < best:
+                        best, best_t, best_a, best_cash = after + cost[item, t], t, a, after
+        if best_t >= 0:
+            pay(paid, best_a, best_t, cash[item, best_t])
+            if old_t < 0:
+                take_room(room, member, item, value[item])
+        elif old_t >= 0:
+            take_room(room, member, item, -value[item])
+        if best_t != old_t or best_a != old_a:
+            saved += now - best
+            date[item], where[item] = best_t, best_a
+        before = best_cash
+    return saved
+
+
+def improve(model: Model, plan: InvoicePlan, items: npt.NDArray[np.int64], passes: int = 20) -> InvoicePlan | None:
+    """``plan`` made feasible and better by moving ``items`` alone; ``None`` when they cannot make it feasible."""
+    options, liquidity = model.options, model.liquidity
+    date, where = plan.date_index.astype(np.int64), plan.account_index.astype(np.int64)
+    paid = model.cumulated(plan)
+    room = model.caps.limit_minor - model.cap_use(plan)
+    arguments = (
+        items, options.cost, options.never, options.cash_minor, model.columns.currency, liquidity.currency,
+        liquidity.cap_minor, paid, room, model.caps.member, model.columns.base_minor, date, where,
+        liquidity.cvar_limit, *liquidity_arguments(liquidity),
+    )  # fmt: skip
+    if not _repair(*arguments):
+        return None
+    for _ in range(passes):
+        if _descend(*arguments) <= EPSILON:
+            break
+    return InvoicePlan(date.astype(np.int16), where.astype(np.int16))
