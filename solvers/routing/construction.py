@@ -9,11 +9,11 @@ import numpy as np
 
 from solvers.routing.arrays import Arrays, arrays_of
 from solvers.routing.data import FloatArray, IntArray
+from solvers.routing.draft import Draft, draft_of, drop_unprofitable, insert, leaders, repair
 from solvers.routing.evaluation import route_cost
-from solvers.routing.insertion import insert_all
 from solvers.routing.merging import merge
 from solvers.routing.neighbours import nearest_stops
-from solvers.routing.plan import Route, RoutingPlan
+from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
 from solvers.stop import Stop
 
@@ -22,9 +22,6 @@ _MANY = 2_000
 
 _MERGE_TYPES = 16
 """Vehicle types tried at each merge at most; the widest ones."""
-
-_REPAIRS = 60
-"""Rounds of ruin and insertion for stops that found no place."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -42,67 +39,6 @@ def _singles(A: Arrays, stops: IntArray) -> tuple[IntArray, FloatArray]:
     return types, costs
 
 
-@numba.njit(cache=True, nogil=True)
-def _drop_unprofitable(
-    A: Arrays, routes: IntArray, size: IntArray, vehicle: IntArray, cost: FloatArray, route_of: IntArray
-) -> None:
-    """Take out optional stops, with their partners, that cost more than their prize."""
-    trial = np.empty(routes.shape[1], np.int64)
-    for r in range(routes.shape[0]):
-        k = 0
-        while k < size[r]:
-            stop = routes[r, k]
-            if not A.optional[stop] or 0 <= A.partner[stop] < stop:
-                k += 1
-                continue
-            mate = A.partner[stop]
-            m = 0
-            for p in range(size[r]):
-                if routes[r, p] != stop and (mate < 0 or routes[r, p] != mate):
-                    trial[m] = routes[r, p]
-                    m += 1
-            without = route_cost(A, vehicle[r], trial, m)
-            if without + A.prize[stop] < cost[r] - 1e-9:
-                for p in range(m):
-                    routes[r, p] = trial[p]
-                size[r], cost[r] = m, without
-                route_of[stop] = -1
-                if mate >= 0:
-                    route_of[mate] = -1
-            else:
-                k += 1
-
-
-@dataclass
-class _Draft:
-    """Routes while they are built: rows of stops, and what belongs to each row."""
-
-    routes: IntArray
-    size: IntArray
-    vehicle: IntArray
-    cost: FloatArray
-    route_of: IntArray
-
-    def used(self, n_types: int) -> IntArray:
-        return np.bincount(self.vehicle[self.size > 0], minlength=n_types).astype(np.int64)
-
-    def copy(self) -> _Draft:
-        return _Draft(self.routes.copy(), self.size.copy(), self.vehicle.copy(), self.cost.copy(), self.route_of.copy())
-
-    def clear(self, rows: IntArray) -> list[int]:
-        """Empty ``rows``; returns their stops."""
-        stops = [int(stop) for r in rows for stop in self.routes[r, : self.size[r]]]
-        self.route_of[stops] = -1
-        self.size[rows], self.cost[rows] = 0, 0.0
-        return stops
-
-    def plan(self) -> RoutingPlan:
-        rows = np.flatnonzero(self.size > 0)
-        return RoutingPlan(
-            tuple(Route(int(self.vehicle[r]), tuple(self.routes[r, : self.size[r]].tolist())) for r in rows)
-        )
-
-
 def construct(problem: RoutingProblem, seed: int, stop: Stop) -> RoutingPlan:
     """A plan for ``problem`` that breaks no rule but, where it had to, leaves mandatory stops unserved.
 
@@ -113,25 +49,13 @@ def construct(problem: RoutingProblem, seed: int, stop: Stop) -> RoutingPlan:
     chains = _merged(problem, A, near)
     draft, left = _fit_fleet(A, chains)
     left += np.flatnonzero((draft.route_of < 0) & ~np.isin(np.arange(problem.n_stops), left)).tolist()
-    pool = _leaders(A, left)
-    _insert(A, draft, pool, near)
-    _repair(A, draft, near, seed, stop)
+    pool = leaders(A, left)
+    insert(A, draft, pool, near)
+    repair(A, draft, near, seed, stop)
     if problem.optional.any():
-        _drop_unprofitable(A, draft.routes, draft.size, draft.vehicle, draft.cost, draft.route_of)
-        _insert(A, draft, _leaders(A, np.flatnonzero(draft.route_of < 0).tolist()), near)
+        drop_unprofitable(A, draft.routes, draft.size, draft.vehicle, draft.cost, draft.route_of)
+        insert(A, draft, leaders(A, np.flatnonzero(draft.route_of < 0).tolist()), near)
     return draft.plan()
-
-
-def _leaders(A: Arrays, stops: list[int]) -> IntArray:
-    """``stops`` without delivery legs (their pickups stand for both), mandatory and hard ones first."""
-    leads = np.array([s for s in stops if A.partner[s] < 0 or s < A.partner[s]], dtype=np.int64)
-    if not len(leads):
-        return leads
-    limits = np.maximum(A.capacity.max(axis=0, initial=1), 1).astype(np.float64)
-    loads = (A.delivery + A.pickup + np.abs(A.shipped))[leads] / limits
-    bulk = loads.max(axis=1, initial=0.0)
-    freedom = A.compatible[leads].sum(axis=1)
-    return leads[np.lexsort((leads, -bulk, freedom, A.optional[leads]))]
 
 
 def _reversible(problem: RoutingProblem, A: Arrays) -> bool:
@@ -262,11 +186,10 @@ def _shrink(problem: RoutingProblem, A: Arrays, chains: _Chains, reversible: boo
             return
 
 
-def _fit_fleet(A: Arrays, chains: _Chains) -> tuple[_Draft, list[int]]:
+def _fit_fleet(A: Arrays, chains: _Chains) -> tuple[Draft, list[int]]:
     """Chains as rows, at most as many of each type as there are; and the stops of those that had to go."""
     rows = np.flatnonzero(chains.size > 0)
     rows = rows[np.argsort(-chains.size[rows], kind="stable")]  # long routes are hard to rebuild, so they choose first
-    n = len(chains.after)
     free = A.available.copy()
     kept: list[tuple[int, float, list[int]]] = []
     left: list[int] = []
@@ -288,73 +211,4 @@ def _fit_fleet(A: Arrays, chains: _Chains) -> tuple[_Draft, list[int]]:
             continue
         free[t] -= 1
         kept.append((t, c, stops))
-    # room for every stop that is not on a route yet, each on its own if need be
-    outside = n - sum(len(stops) for _, _, stops in kept)
-    height = len(kept) + int(min(outside, np.minimum(free, outside).sum()))
-    length = max((len(stops) for _, _, stops in kept), default=0) + outside
-    width = min(n, max(length if height <= 64 else min(length, 20_000_000 // height), 2))
-    draft = _Draft(
-        routes=np.zeros((height, width), dtype=np.int64),
-        size=np.zeros(height, dtype=np.int64),
-        vehicle=np.zeros(height, dtype=np.int64),
-        cost=np.zeros(height),
-        route_of=np.full(n, -1, dtype=np.int64),
-    )
-    for row, (t, c, stops) in enumerate(kept):
-        draft.routes[row, : len(stops)] = stops
-        draft.size[row], draft.vehicle[row], draft.cost[row] = len(stops), t, c
-        draft.route_of[stops] = row
-    return draft, left
-
-
-def _insert(A: Arrays, draft: _Draft, pool: IntArray, near: IntArray) -> int:
-    if not len(pool) or not len(draft.size):
-        return len(pool)
-    return int(
-        insert_all(
-            A,
-            pool,
-            draft.routes,
-            draft.size,
-            draft.vehicle,
-            draft.cost,
-            draft.route_of,
-            draft.used(len(A.available)),
-            near,
-            A.plain,
-        )
-    )
-
-
-def _missing(A: Arrays, draft: _Draft) -> IntArray:
-    """Mandatory stops that are on no route; a shipment by its pickup."""
-    stops = np.flatnonzero((draft.route_of < 0) & ~A.optional)
-    return stops[(A.partner[stops] < 0) | (stops < A.partner[stops])]
-
-
-def _repair(A: Arrays, draft: _Draft, near: IntArray, seed: int, stop: Stop) -> None:
-    """Empty a few routes at random, those near missing stops first, and insert again; keep what serves more."""
-    missing = _missing(A, draft)
-    if not len(missing) or not len(draft.size):
-        return
-    rng = np.random.default_rng(seed)
-    for attempt in range(_REPAIRS):
-        if not len(missing) or stop():
-            return
-        trial = draft.copy()
-        rows = np.flatnonzero(trial.size > 0)
-        if not len(rows):
-            return
-        centre = int(rng.choice(missing))
-        close = np.unique(trial.route_of[near[centre]])
-        close = close[close >= 0]
-        number = min(len(rows), 2 + attempt // 10)
-        chosen = rng.choice(close if len(close) >= number else rows, size=number, replace=False)
-        pool = _leaders(A, [*missing.tolist(), *trial.clear(chosen)])
-        shuffle = np.argsort(np.arange(len(pool)) + rng.uniform(0, len(pool) / 3, len(pool)), kind="stable")
-        _insert(A, trial, pool[shuffle], near[:, :0])
-        left = _missing(A, trial)
-        if len(left) <= len(missing):
-            missing = left
-            draft.routes[:], draft.size[:], draft.vehicle[:] = trial.routes, trial.size, trial.vehicle
-            draft.cost[:], draft.route_of[:] = trial.cost, trial.route_of
+    return draft_of(A, kept), left

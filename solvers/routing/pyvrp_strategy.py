@@ -111,11 +111,9 @@ class _Run:
             warnings.filterwarnings("ignore", category=category)
         problem = self._problem
         self._model = PyvrpModel(problem)
-        start = (
-            self._context.incumbent
-            or problem.initial_plan
-            or construct(problem, self._context.seed, Cancelled(self._cancelled.is_set))
-        )
+        start = self._context.incumbent or problem.initial_plan
+        if start is None:
+            start = construct(problem, self._context.seed, Cancelled(self._cancelled.is_set))
         run = self
 
         class Callbacks(IteratedLocalSearchCallbacks):
