@@ -1,0 +1,10 @@
+"""Simulated annealing over ruin and recreate: the house engine for routing."""
+
+from __future__ import annotations
+
+
+def warm() -> None:
+    """Compile every kernel or load it from numba's cache: some 20 s the first time on a machine, 1 s later."""
+    from solvers.routing.annealing.capacity import warm_capacity
+
+    warm_capacity()

@@ -1,0 +1,154 @@
+"""The engine for problems whose only limits are the load of a vehicle and the number of vehicles."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.routing.annealing.build import best_routes, build_tours, load_routes
+from solvers.routing.annealing.kernel import anneal
+from solvers.routing.annealing.savings import savings_routes
+from solvers.routing.annealing.tour import BEST_COST, Tours, keep_best
+from solvers.routing.data import Metric
+from solvers.routing.plan import Route, RoutingPlan
+from solvers.routing.problem import RoutingProblem
+
+MATRIX_STOPS = 2_000
+"""Up to so many stops a matrix (32 MB) is faster than coordinates, by a tenth to a third."""
+
+MEAN_REMOVED = 10.0
+"""Stops that a ruin takes out on average."""
+
+LONGEST_STRING = 10
+"""Stops of one route that a ruin takes out at most."""
+
+HOT, COLD = 1.0, 0.01
+"""Temperatures, in mean distances to the nearest stops."""
+
+
+def load_of(problem: RoutingProblem) -> NDArray[np.int64] | None:
+    """(n,) what each stop adds to its route's load, where one number says it; else ``None``."""
+    delivered, picked = bool(problem.delivery.any()), bool(problem.pickup.any())
+    if problem.has_shipments or (delivered and picked) or len(problem.dimensions) > 1:
+        return None
+    amounts = problem.pickup if picked else problem.delivery
+    return amounts[:, 0] if amounts.shape[1] else np.zeros(problem.n_stops, np.int64)
+
+
+def is_symmetric(problem: RoutingProblem) -> bool:
+    """Whether the first vehicle type's distances are the same both ways."""
+    matrix = problem.profiles[problem.vehicle_profile[0]].distances
+    return matrix is None or bool((matrix == matrix.T).all())
+
+
+class CapacityEngine:
+    """Annealing under load limits alone. See `solvers.routing.annealing.schedule.Engine`."""
+
+    def __init__(self, problem: RoutingProblem, seed: int) -> None:
+        travel = problem.profiles[problem.vehicle_profile[0]]
+        self.unit = float(problem.cost_per_distance[0])
+        n = problem.n_stops
+        demand = load_of(problem)
+        assert demand is not None  # noqa: S101 - accepted
+        capacity = int(problem.capacity[0, 0]) if problem.capacity.shape[1] else 0
+        capacity = min(capacity, int(demand.sum()))
+        places = np.append(problem.stop_location, problem.vehicle_start[0])
+        points = np.column_stack([travel.x[places], travel.y[places]])
+        matrix = None
+        if travel.metric is Metric.MATRIX or n <= MATRIX_STOPS:
+            matrix = travel.distance_matrix(places, places)
+        if travel.metric is Metric.HAVERSINE:
+            points = _unit_vectors(points)
+        to_depot = travel.distance(places[:-1], places[-1:])
+        fixed = float(problem.fixed_cost[0]) / self.unit
+        # A mandatory stop outside is worse than every stop on a vehicle of its own.
+        outside = 2.0 * float(to_depot.sum()) + n * fixed + float(problem.prize.sum()) / self.unit + 1.0
+        penalty = np.where(problem.optional, problem.prize / self.unit, outside)
+        fewest = math.ceil(int(demand.sum()) / max(capacity, 1))
+        vehicles = min(int(problem.vehicle_count[0]), n, fewest + fewest // 5 + 50)
+        self.tours: Tours = build_tours(
+            points,
+            demand,
+            capacity,
+            penalty,
+            vehicles,
+            seed,
+            metric=travel.metric,
+            decimals=travel.decimals,
+            fixed=fixed,
+            matrix=matrix,
+        )
+        self.mandatory_penalty = outside
+
+    @staticmethod
+    def accepts(problem: RoutingProblem) -> bool:
+        """Whether the problem has nothing but symmetric distances, one kind of vehicle, one load and prizes."""
+        demand = load_of(problem)
+        return (
+            demand is not None
+            and len(problem.data.vehicles) == 1
+            and problem.vehicle_start[0] >= 0
+            and problem.vehicle_start[0] == problem.vehicle_end[0]
+            and problem.cost_per_distance[0] > 0
+            and not problem.has_time
+            and not np.isfinite(problem.max_distance).any()
+            and problem.vehicle_max_stops[0] >= problem.n_stops
+            and bool(problem.compatible.all())
+            and not problem.data.backhauls_last
+            and int(demand.sum()) < 2**31
+            and is_symmetric(problem)
+        )
+
+    def start(self, plan: RoutingPlan | None) -> None:
+        """Begin from ``plan``, or from savings."""
+        t = self.tours
+        if plan is None:
+            demand = t.nodes["demand"][: len(t.near)].astype(np.int64)
+            routes = savings_routes(t.near, t.near_length, t.depot_length, demand, int(t.capacity[0]))
+        else:
+            routes = [list(route.visits) for route in plan.routes if route.visits]
+        routes.sort(key=len, reverse=True)
+        load_routes(t, routes[: len(t.load)])
+        keep_best(t)
+
+    def run(self, iterations: int, temperature: float) -> None:
+        """Anneal on from where the last call ended."""
+        anneal(self.tours, iterations, temperature / self.unit, MEAN_REMOVED, LONGEST_STRING)
+
+    @property
+    def scale(self) -> float:
+        """Mean cost of the way to a near stop: what temperatures are measured in."""
+        lengths = self.tours.near_length
+        mean = float(lengths.mean()) if lengths.size else 0.0
+        return self.unit * (mean or float(self.tours.depot_length.mean()) or 1.0)
+
+    @property
+    def best_objective(self) -> float:
+        """Objective of the best tours; ``inf`` while a mandatory stop is outside."""
+        cost = float(self.tours.costs[BEST_COST])
+        return cost * self.unit if cost < self.mandatory_penalty else math.inf
+
+    def plan(self) -> RoutingPlan:
+        """The best tours as a plan."""
+        return RoutingPlan(tuple(Route(0, tuple(route)) for route in best_routes(self.tours)))
+
+
+def _unit_vectors(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Longitudes and latitudes as points of the unit sphere, shape (n, 3)."""
+    longitude, latitude = np.radians(degrees[:, 0]), np.radians(degrees[:, 1])
+    return np.column_stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
+    )
+
+
+def warm_capacity() -> None:
+    """Compile both forms of the kernels, with and without a matrix."""
+    points = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    demand = np.ones(3, np.int64)
+    for matrix in (None, np.ones((4, 4))):
+        tours = build_tours(points, demand, 2, np.full(3, 99.0), 3, 0, metric=Metric.EUCLIDEAN, matrix=matrix)
+        load_routes(tours, savings_routes(tours.near, tours.near_length, tours.depot_length, demand, 2))
+        keep_best(tours)
+        anneal(tours, 10, 1.0, MEAN_REMOVED, LONGEST_STRING)

@@ -1,0 +1,75 @@
+"""The annealing strategy: a cooling over ruin and recreate, streamed as improving candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from solvers.routing.annealing.capacity import COLD, HOT, CapacityEngine
+from solvers.routing.annealing.schedule import Cooling, Trace, replayed, timed, worked
+from solvers.routing.plan import RoutingPlan
+from solvers.routing.problem import RoutingProblem
+from solvers.strategy import Candidate, Context
+
+WORK_PER_STOP = 2_000
+"""Iterations per stop of the first cooling of a run without a clock."""
+
+
+class Annealing:
+    """Simulated annealing over ruin and recreate (Christiaens and Vanden Berghe 2020), at any size.
+
+    Deterministic in (problem, seed, incumbent, control trace). A run under a clock cools over all the time that is
+    left, and its last candidate carries the trace that repeats it without one.
+    """
+
+    name = "annealing"
+    version = "1"
+
+    def accepts(self, problem: Any) -> bool:
+        """Whether every feature that ``problem`` uses is honoured."""
+        return isinstance(problem, RoutingProblem) and CapacityEngine.accepts(problem)
+
+    def candidates(self, problem: RoutingProblem, context: Context[RoutingPlan]) -> Iterator[Candidate[RoutingPlan]]:
+        """Improving candidates until the time is over. See `solvers.strategy.Strategy`."""
+        engine = CapacityEngine(problem, context.seed)
+        engine.start(_first_plan(problem, context.incumbent))
+        told = math.inf
+        trace = Trace()
+
+        def candidate(last: bool) -> Candidate[RoutingPlan]:
+            return Candidate(
+                plan=engine.plan(),
+                claimed_objective=engine.best_objective,
+                strategy=self.name,
+                seed=context.seed,
+                control_trace=trace.to_json() if last else None,
+            )
+
+        if engine.best_objective < told:
+            told = engine.best_objective
+            yield candidate(last=False)
+        if context.control_trace is not None:
+            segments = Trace.segments_of(context.control_trace)
+            trace.segments = [[iterations, temperature] for iterations, temperature in segments]
+            steps = replayed(engine, segments, context.stop)
+        else:
+            scale = engine.scale
+            cooling = Cooling(HOT * scale, COLD * scale, 100_000 + WORK_PER_STOP * problem.n_stops)
+            steps = (timed if math.isfinite(context.stop.remaining_s()) else worked)(
+                engine, cooling, context.stop, trace
+            )
+        for _ in steps:
+            if engine.best_objective < told:
+                told = engine.best_objective
+                yield candidate(last=False)
+        if engine.best_objective < math.inf:
+            yield candidate(last=True)
+
+
+def _first_plan(problem: RoutingProblem, incumbent: RoutingPlan | None) -> RoutingPlan | None:
+    """The better feasible one of the incumbent and the injected plan."""
+    plans = [plan for plan in (incumbent, problem.initial_plan) if plan is not None]
+    judged = [(problem.verify(plan), plan) for plan in plans]
+    feasible = [(verdict.objective, k) for k, (verdict, _) in enumerate(judged) if verdict.feasible]
+    return judged[min(feasible)[1]][1] if feasible else None
