@@ -7,13 +7,13 @@ any number of concurrent ones only those pass that fit together.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, func, insert, literal, select, tuple_, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.amounts import TOTAL, UNITS, Amounts, checked_period
@@ -135,31 +135,24 @@ class Budgets:
         }
         for unit in UNITS:
             wanted[unit] = getattr(amounts, unit)
-        held = {f"held_{unit}": getattr(amounts, unit) for unit in UNITS}
+        held = _holding(ReservationState.RESERVED, amounts)
         with self._database.write() as connection:
             limits = _locked_limits(connection, tenant, project, period)
-            if connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).one_or_none() is None:
-                raise NotFound("job", job_id)
-            key = and_(_r.tenant == tenant, _r.idempotency_key == idempotency_key)
-            earlier = connection.execute(select(reservations).where(key)).one_or_none()
+            earlier = _earlier(connection, tenant, idempotency_key, job_id)
             if earlier is not None:
                 if any(earlier._mapping[name] != value for name, value in wanted.items()):
                     raise IdempotencyConflict(idempotency_key, earlier.job_id)
                 if earlier.state != ReservationState.RELEASED:
                     return str(earlier.id)
-            for (of_project, of_period), limit in limits.items():
-                free = limit.less(_spent(connection, tenant, of_project, of_period))
-                _must_fit(amounts, free, f"{_scope(tenant, of_project)} in {of_period}")
-            if request_limit is not None:
-                of_job = _sums(connection.execute(select(*_SUMS).where(_r.job_id == job_id)).one())
-                _must_fit(amounts, request_limit.less(of_job), f"request {job_id}")
+            _must_fit_all(connection, amounts, tenant, limits, job_id, request_limit)
             if earlier is not None:
                 again = update(reservations).where(_r.seq == earlier.seq)
-                connection.execute(again.values(state=ReservationState.RESERVED.value, period=period, at=now, **held))
+                connection.execute(again.values(period=period, at=now, **held))
                 return str(earlier.id)
-            row = {"id": new_id("res", now), "state": ReservationState.RESERVED.value, "period": period, "at": now}
-            connection.execute(insert(reservations), {**row, **wanted, **held})
-            return str(row["id"])
+            reservation_id = new_id("res", now)
+            row = {"id": reservation_id, "period": period, "at": now, **wanted, **held}
+            connection.execute(insert(reservations), row)
+            return reservation_id
 
     def settle(self, reservation_id: str, amounts: Amounts) -> None:
         """Record what was charged, which frees the rest. The same settlement twice is one.
@@ -190,7 +183,8 @@ class Budgets:
             row = _locked(connection, reservation_id)
             if row.state == ReservationState.SETTLED:
                 raise TerminalState(f"reservation {reservation_id!r} is settled")
-            _hold(connection, reservation_id, ReservationState.RELEASED, Amounts())
+            nothing = _holding(ReservationState.RELEASED, Amounts())
+            connection.execute(update(reservations).where(_r.id == reservation_id).values(nothing))
 
     def get(self, reservation_id: str) -> Reservation:
         """The reservation as it is now.
@@ -260,11 +254,46 @@ class Budgets:
 
 def settle(connection: Connection, reservation_id: str, amounts: Amounts) -> None:
     """Settle inside the caller's transaction; see `Budgets.settle`."""
+    statement = update(reservations).where(_r.id == reservation_id, _r.state != ReservationState.SETTLED.value)
+    if connection.execute(statement.values(_holding(ReservationState.SETTLED, amounts))).rowcount:
+        return
     row = _locked(connection, reservation_id)
-    if row.state != ReservationState.SETTLED:
-        _hold(connection, reservation_id, ReservationState.SETTLED, amounts)
-    elif _sums(row._mapping[column] for column in _HELD) != amounts:
+    if _sums(row._mapping[column] for column in _HELD) != amounts:
         raise TerminalState(f"reservation {reservation_id!r} is settled with other amounts")
+
+
+def _earlier(connection: Connection, tenant: str, idempotency_key: str, job_id: str) -> Row[Any] | None:
+    """What the key reserved before, if anything, once it is known that the job exists."""
+    same_key = and_(_r.tenant == tenant, _r.idempotency_key == idempotency_key)
+    job = select(jobs.c.id.label("of_job")).where(jobs.c.id == job_id).subquery()
+    row = connection.execute(select(job, reservations).join_from(job, reservations, same_key, isouter=True)).first()
+    if row is None:
+        raise NotFound("job", job_id)
+    return None if row.id is None else row
+
+
+def _must_fit_all(
+    connection: Connection,
+    amounts: Amounts,
+    tenant: str,
+    limits: Mapping[tuple[str, str], Amounts],
+    job_id: str,
+    request_limit: Amounts | None,
+) -> None:
+    """Compare with every limit, all of them summed up in one statement."""
+    checks = [
+        (f"{_scope(tenant, project)} in {period}", limit, _within(tenant, project, period))
+        for (project, period), limit in limits.items()
+    ]
+    if request_limit is not None:
+        checks.append((f"request {job_id}", request_limit, [_r.job_id == job_id]))
+    sums = [select(literal(i).label("i"), *_SUMS).where(*within) for i, (_, _, within) in enumerate(checks)]
+    spent = {row[0]: _sums(row[1:]) for row in connection.execute(union_all(*sums))}
+    for i, (scope, limit, _) in enumerate(checks):
+        free = limit.less(spent[i])
+        unit = amounts.first_beyond(free)
+        if unit is not None:
+            raise BudgetExceeded(scope, unit, getattr(amounts, unit), getattr(free, unit))
 
 
 def _locked_limits(connection: Connection, tenant: str, project: str, period: str) -> dict[tuple[str, str], Amounts]:
@@ -300,18 +329,8 @@ def _within(tenant: str, project: str, period: str) -> list[Any]:
     return conditions
 
 
-def _spent(connection: Connection, tenant: str, project: str, period: str) -> Amounts:
-    return _sums(connection.execute(select(*_SUMS).where(*_within(tenant, project, period))).one())
-
-
 def _sums(values: Any) -> Amounts:
     return Amounts(*(int(value) for value in values))  # PostgreSQL adds big integers up as decimals
-
-
-def _must_fit(amounts: Amounts, free: Amounts, scope: str) -> None:
-    unit = amounts.first_beyond(free)
-    if unit is not None:
-        raise BudgetExceeded(scope, unit, getattr(amounts, unit), getattr(free, unit))
 
 
 def _scope(tenant: str, project: str) -> str:
@@ -325,9 +344,8 @@ def _locked(connection: Connection, reservation_id: str) -> Row[Any]:
     return row
 
 
-def _hold(connection: Connection, reservation_id: str, state: ReservationState, held: Amounts) -> None:
-    values = {f"held_{unit}": getattr(held, unit) for unit in UNITS}
-    connection.execute(update(reservations).where(_r.id == reservation_id).values(state=state.value, **values))
+def _holding(state: ReservationState, held: Amounts) -> dict[str, Any]:
+    return {"state": state.value, **{f"held_{unit}": getattr(held, unit) for unit in UNITS}}
 
 
 def _reservation(row: Row[Any]) -> Reservation:

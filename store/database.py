@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -48,9 +49,9 @@ class Database:
         self._parsed = _checked(url)
         self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(self._parsed) if self.is_sqlite else _postgres_engine(self._parsed)
-        # SQLite queues writers by polling with sleeps of up to 100 ms; within a process a lock is fair and prompt.
+        # SQLite has one writer at a time. Threads of one process queue for that on a lock, which costs no looking.
         self._write_lock = _write_lock(str(self._parsed.database)) if self.is_sqlite else None
-        self._writer = self._engine.execution_options(isinglass_begin="IMMEDIATE")
+        self._writer = self._engine.execution_options(isinglass_writes=True)
         # All statements of a read see one moment, as they do on SQLite by nature.
         self._reader = (
             self._engine if self.is_sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -192,10 +193,38 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A deferred transaction that turns into a writer can fail at once with "locked"; an immediate one queues.
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('isinglass_begin', 'DEFERRED')}")
+        raw: Any = connection.connection.driver_connection
+        if connection.get_execution_options().get("isinglass_writes"):
+            _begin_immediate(raw)
+        else:
+            raw.execute("BEGIN")
 
     return engine
+
+
+def _begin_immediate(raw: Any) -> None:
+    """Begin as the one writer: a transaction that only turns into one later can fail at once, without waiting.
+
+    SQLite's own wait sleeps up to 100 ms between two looks, so that under load a process starves for seconds behind
+    others that come back sooner. Looking about every millisecond keeps the longest wait near the shortest.
+    """
+    import sqlite3
+
+    raw.execute("PRAGMA busy_timeout=0")
+    deadline = time.monotonic() + LOCK_WAIT_S
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                    raise
+                if time.monotonic() >= deadline:
+                    raise TooBusy("the database is locked by another process", 1.0) from error
+            time.sleep(random.uniform(0.0002, 0.001))
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={int(LOCK_WAIT_S * 1000)}")
 
 
 def _switch_to_wal(cursor: Any) -> None:

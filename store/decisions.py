@@ -72,10 +72,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Record:
-    """A record in canonical form, made before the transaction so that the log is locked for hashing alone."""
+    """A record in canonical form, made before the transaction so that the log is locked for as short as can be."""
 
     text: str
     digest: str
+    value: dict[str, Any]
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Record:
@@ -90,7 +91,7 @@ class Record:
             text = rfc8785.dumps(dict(record))
         except rfc8785.CanonicalizationError as error:
             raise ValueError(f"the record has no canonical JSON: {error}") from error
-        return cls(text.decode(), digest_of(text))
+        return cls(text.decode(), digest_of(text), json.loads(text))
 
 
 def new_decision_id(now: datetime) -> str:
@@ -131,7 +132,7 @@ def append(
     values["signature"] = signer.sign(values["hash"].encode("ascii"))
     connection.execute(insert(decisions), {**values, "record": prepared.text})
     connection.execute(update(decision_head).values(position=values["position"], hash=values["hash"]))
-    return Decision(record=json.loads(prepared.text), **values)
+    return Decision(record=prepared.value, **values)
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:

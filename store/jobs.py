@@ -257,10 +257,10 @@ class Jobs:
         Higher priority first, then the longest abandoned. Several may call at once; no job goes to two of them.
         """
         with self._database.read() as connection:
-            if not leases.due(connection, now, 1):
+            if not leases.is_any_due(connection, now):
                 return ()
         with self._database.write() as connection:
-            ids = leases.due(connection, now, limit, lock=True)
+            ids = leases.due(connection, now, limit)
             rows = leases.claim(connection, ids, holder, ttl_s, now) if ids else []
             return tuple(Claim(_job(row), row.fencing_token) for row in rows)
 

@@ -96,6 +96,14 @@ _due = (
     .where(jobs.c.claimable_at.is_not(None), jobs.c.claimable_at <= bindparam("b_now", type_=jobs.c.claimable_at.type))
     .order_by(jobs.c.claimable_at)
     .limit(bindparam("b_limit"))
+    .with_for_update(skip_locked=True)
+)
+
+_any_due = (
+    select(jobs.c.id)
+    .where(jobs.c.priority.in_(PRIORITIES))
+    .where(jobs.c.claimable_at.is_not(None), jobs.c.claimable_at <= bindparam("b_now", type_=jobs.c.claimable_at.type))
+    .limit(1)
 )
 
 _claim = _begin.where(jobs.c.id.in_(bindparam("b_ids", expanding=True))).returning(jobs)
@@ -164,13 +172,20 @@ def finish(
     return str(tenant)
 
 
-def due(connection: Connection, now: datetime, limit: int, lock: bool = False) -> list[str]:
-    """Ids of jobs that nobody works on: higher priority first, then the longest abandoned, at most ``limit``."""
-    statement = _due.with_for_update(skip_locked=True) if lock else _due
+def is_any_due(connection: Connection, now: datetime) -> bool:
+    """Whether there is a job that nobody works on."""
+    return connection.execute(_any_due, {"b_now": now}).first() is not None
+
+
+def due(connection: Connection, now: datetime, limit: int) -> list[str]:
+    """Ids of jobs that nobody works on: higher priority first, then the longest abandoned, at most ``limit``.
+
+    They are locked until the transaction ends; those that another transaction has locked are passed over.
+    """
     found: list[str] = []
     for priority in reversed(PRIORITIES):  # one short index range each: a long queue behind them is never read
         values = {"b_priority": priority, "b_now": now, "b_limit": limit - len(found)}
-        found.extend(connection.execute(statement, values).scalars())
+        found.extend(connection.execute(_due, values).scalars())
         if len(found) >= limit:
             break
     return found
