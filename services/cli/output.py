@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -64,8 +64,14 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = ()) -> None:
-    """A table for people; columns named in ``numeric`` are right-aligned."""
+def print_table(
+    title: str,
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numeric: Sequence[str] = (),
+    cut: Sequence[str] = (),
+) -> None:
+    """A table for people; columns in ``numeric`` are right-aligned, those in ``cut`` stay on one line."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -73,7 +79,9 @@ def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for header in headers:
         right = header in numeric
-        table.add_column(header, justify="right" if right else "left", no_wrap=right, overflow="fold")
+        one_line = header in cut
+        overflow: Literal["fold", "ellipsis"] = "ellipsis" if one_line else "fold"
+        table.add_column(header, justify="right" if right else "left", no_wrap=right or one_line, overflow=overflow)
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
     width = None if sys.stdout.isatty() else 160

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -71,6 +73,7 @@ class Session:
         note("isinglass: no service is running; starting one for this call (`isinglass up` keeps one)")
         started = time.monotonic()
         with ExitStack() as stack:
+            stack.enter_context(_interrupted_by_sigterm())
             try:
                 info = stack.enter_context(host.temporary(config))
             except (OSError, RuntimeError, TimeoutError) as error:
@@ -78,3 +81,16 @@ class Session:
             self.started_s = time.monotonic() - started
             with Client(info.grpc_address, read_key(config.state_dir)) as client:
                 yield client
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the call as Ctrl-C does, so that a service that was started for it is stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

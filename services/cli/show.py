@@ -78,7 +78,7 @@ def _show_routes(response: OptimizeToursResponse, customer_of: CustomerOf) -> No
         for number, route in enumerate(plan.routes, start=1)
     ]
     headers = ("route", "vehicle", "stops", "distance", "start", "end", "cost", "visits")
-    print_table("Routes", headers, rows[:MAX_ROWS], numeric=("route", "stops", "distance", "start", "end", "cost"))
+    print_table("Routes", headers, rows[:MAX_ROWS], numeric=headers[2:7], cut=("visits",))
     _say_rest(len(rows), "routes")
     if plan.unassigned:
         from protos.routing_pb2 import UnassignedVisit

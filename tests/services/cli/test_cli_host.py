@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -45,8 +48,11 @@ class FakeHost:
 
     @contextmanager
     def temporary(self, config: Any) -> Iterator[ServiceInfo]:
-        yield self.start(config)
-        self.stop(config.state_dir)
+        info = self.start(config)
+        try:
+            yield info
+        finally:
+            self.stop(config.state_dir)
 
 
 @pytest.fixture
@@ -166,3 +172,25 @@ def test_a_wrong_setting_is_refused_by_name(
     assert outcome.code == 1
     assert "colour" in outcome.out
     assert fake_host.configs == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_solve_stops_the_service_that_it_started(
+    run: Run, fake_host: FakeHost, service: FakeService, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def interrupt(_request: Any) -> OptimizeToursResponse:
+        os.kill(os.getpid(), number)
+        time.sleep(1.0)
+        return OptimizeToursResponse()
+
+    service.answers["OptimizeTours"] = interrupt
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"visits": [{"id": "a"}]}))
+    outcome = run("solve", path, "--json")
+    assert outcome.code == 130
+    assert outcome.out == ""
+    assert len(fake_host.configs) == 1
+    assert not fake_host.running
+    assert signal.getsignal(signal.SIGTERM) == before
