@@ -48,7 +48,8 @@ def start(settings: Settings) -> None:
     ]
     waiting = [worker.warm.remote() for worker in workers]
     waiting += [coordinator.warm.remote() for coordinator in coordinators]
-    waiting += [handle.pid.remote() for handle in (*devices, scheduler)]
+    waiting += [device.warm.remote() for device in devices]
+    waiting.append(scheduler.pid.remote())
     ray.get(waiting, timeout=START_S)
 
 

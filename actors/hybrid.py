@@ -50,7 +50,8 @@ class HybridStep:
             outcome = await self._ask()
         except BudgetExceeded as error:
             outcome = self._result("REFUSED", _budget_reason(error))
-        except BackendTimeout:
+        except BackendTimeout as error:
+            self._solve.log.warning("backend_timeout", backend=self._choice.name, error=str(error))
             outcome = self._result("FAILED", Reason.BACKEND_TIMEOUT)
         except ProgramRefused:
             outcome = self._result("REFUSED", Reason.PROGRAM_REFUSED)

@@ -390,9 +390,9 @@ class Solve:
         finally:
             self._live.pop(worker, None)
             if record["seconds"] is None:
-                record["seconds"] = time.time() - started
-                self._credit(strategy, version, seconds=record["seconds"])
-                self.solver_s = max(self.solver_s, record["seconds"])
+                seconds = record["seconds"] = time.time() - started
+                self._credit(strategy, version, seconds=seconds)
+                self.solver_s = max(self.solver_s, seconds)
         return True
 
     async def _worker_back(self, worker: str) -> bool:

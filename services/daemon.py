@@ -23,8 +23,7 @@ def main() -> int:
     """``python -m services.daemon CONFIG_JSON``: run until told to stop."""
     config = load_config(json.loads(sys.argv[1]))
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    _listen(stop)
     lock = (config.state_dir / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,6 +36,7 @@ def main() -> int:
 
     key = deploy.first_key(config)
     deploy.connect(config)
+    _listen(stop)  # Ray has put its own handlers in their place
     info = config.state_dir / "service.json"
     try:
         deploy.deploy(config)
@@ -47,6 +47,11 @@ def main() -> int:
         info.unlink(missing_ok=True)
         deploy.withdraw(config)
     return 0
+
+
+def _listen(stop: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def load_config(values: dict[str, Any]) -> ServiceConfig:

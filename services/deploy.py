@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import serve
@@ -55,7 +55,7 @@ def deploy(config: ServiceConfig) -> None:
         http_options=HTTPOptions(host=config.http_host, port=config.http_port),
         grpc_options=gRPCOptions(port=config.grpc_port, grpc_servicer_functions=SERVICER_FUNCTIONS),
     )
-    gateway = Gateway.options(num_replicas=config.gateways).bind(settings)
+    gateway = cast("Any", Gateway).options(num_replicas=config.gateways).bind(settings)
     serve.run(gateway, name=APPLICATION, route_prefix="/")
 
 

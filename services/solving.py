@@ -174,12 +174,12 @@ class Solving:
         if not accepted.is_new:
             return await self._stored_answer(accepted)
         try:
-            outcome = await self._coordinated(accepted)
+            outcome, reason = await self._coordinated(accepted)
         except asyncio.CancelledError:  # the client went away: a synchronous job ends with it
             self.spawn(self._cancel(accepted.job_id))
             raise
         if outcome is None:
-            return await self._insured_answer(accepted)
+            return await self._insured_answer(accepted, reason)
         return self.response(accepted, outcome)
 
     async def stream(self, accepted: Accepted) -> AsyncIterator[Any]:
@@ -204,8 +204,10 @@ class Solving:
             self.spawn(self._cancel(accepted.job_id))
             raise
         retry = replace(accepted, order=replace(accepted.order, takeover=True))
-        outcome = await self._coordinated(retry) if self._time_to_retry(accepted) else None
-        yield self.response(accepted, outcome) if outcome else await self._insured_answer(accepted)
+        outcome, reason = None, Reason.DEADLINE
+        if self._time_to_retry(accepted):
+            outcome, reason = await self._coordinated(retry)
+        yield self.response(accepted, outcome) if outcome else await self._insured_answer(accepted, reason)
 
     async def submit(self, accepted: Accepted) -> None:
         """Hand an accepted job over and return; recovery picks it up when no coordinator takes it."""
@@ -219,8 +221,8 @@ class Solving:
             else:
                 return
 
-    async def _coordinated(self, accepted: Accepted) -> Outcome | None:
-        """The committed outcome; ``None`` when no coordinator brought one in time."""
+    async def _coordinated(self, accepted: Accepted) -> tuple[Outcome | None, Reason]:
+        """The committed outcome; ``None`` and why when no coordinator brought one in time."""
         order = self._with_insurance(accepted)
         for attempt in range(self._settings.coordinators):
             name = self._next_coordinator()
@@ -232,22 +234,20 @@ class Solving:
                 if order.insurance is None and not order.policy.replayable:
                     offering = self.spawn(self._offer(accepted, name))
                 outcome: Outcome = await asyncio.wait_for(_result(call), accepted.guard_at_s - time.monotonic())
-            except TimeoutError:
-                return None
-            except JobError:  # finished by somebody else meanwhile
-                return None
+            except (TimeoutError, JobError):  # too late, or finished by somebody else meanwhile
+                return None, Reason.DEADLINE
             except (RayError, ValueError) as error:
                 logs.logger().warning(
                     "coordinator_lost", job_id=accepted.job_id, coordinator=name, error=str(error).splitlines()[0]
                 )
                 if not self._time_to_retry(accepted):
-                    return None
+                    break
             else:
-                return outcome
+                return outcome, Reason.DEADLINE
             finally:
                 if offering is not None:
                     offering.cancel()
-        return None
+        return None, Reason.COORDINATOR_UNREACHABLE
 
     def _with_insurance(self, accepted: Accepted) -> SolveOrder:
         if accepted.order.policy.replayable or not accepted.insurance.done():
@@ -270,7 +270,7 @@ class Solving:
 
     # ---- insurance
 
-    async def _insured_answer(self, accepted: Accepted) -> Any:
+    async def _insured_answer(self, accepted: Accepted, reason: Reason) -> Any:
         """The insurance plan as the answer, committed under a lease of our own while the deadline allows."""
         reply_by_s = accepted.received_s + accepted.order.policy.deadline_s
         insured: Insured | None
@@ -280,7 +280,7 @@ class Solving:
             )
         except TimeoutError:
             insured = None
-        outcome = Outcome(insured.plan if insured else None, self._insured_report(accepted, insured))
+        outcome = Outcome(insured.plan if insured else None, self._insured_report(accepted, insured, reason))
         ending = self.spawn(self._end_with(accepted, outcome))
         try:
             stored = await asyncio.wait_for(asyncio.shield(ending), max(0.0, reply_by_s - time.monotonic() - 0.005))
@@ -314,7 +314,7 @@ class Solving:
         observe(order, report, JobState.SUCCEEDED)
         return None
 
-    def _insured_report(self, accepted: Accepted, insured: Insured | None) -> Report:
+    def _insured_report(self, accepted: Accepted, insured: Insured | None, reason: Reason) -> Report:
         order, kind = accepted.order, problem_kind(accepted.kind.name)
         verdict = insured.verdict if insured else None
         objective = verdict.objective if verdict else None
@@ -330,7 +330,7 @@ class Solving:
             gap=gap,
             feasible=verdict is not None,
             service_level=ServiceLevel.INSURANCE,
-            service_level_reason=str(Reason.COORDINATOR_UNREACHABLE),
+            service_level_reason=str(reason),
             seed=order.policy.seed,
             correlation_id=order.correlation_id,
             finished_at=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
@@ -397,7 +397,7 @@ class Solving:
             if job.state.is_terminal:
                 return await asyncio.to_thread(self.stored_response, job)
             if time.monotonic() >= accepted.guard_at_s:
-                return await self._insured_answer(accepted)
+                return await self._insured_answer(accepted, Reason.DEADLINE)
             await asyncio.sleep(_STORED_POLL_S)
 
     # ---- upkeep
