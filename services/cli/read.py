@@ -142,6 +142,8 @@ def _object(text: bytes) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise _fault(f"byte {error.start}", "is not UTF-8", "a JSON object in UTF-8") from error
+    except ValueError as error:
+        raise _fault("$", f"cannot be read: {error}", "a JSON object") from error
     except RecursionError as error:
         raise _fault("$", "is nested too deeply", "the contract's JSON") from error
     if not isinstance(data, dict):
