@@ -20,9 +20,10 @@ from services.cli.answer import service_level
 from services.cli.main import main as isinglass
 from services.cli.plot import svg
 from services.cli.policy import PolicyOptions
-from services.cli.read import CsvOptions, Question, read_file
+from services.cli.read import Question, read_file
 from services.cli.show import show_answer
 from services.cli.solve import ask
+from services.cli.tables import CsvOptions
 from services.client import Client, read_key
 from services.config import ServiceConfig
 from services.host import ServiceInfo

@@ -15,8 +15,9 @@ import click
 from services.cli.answer import answer_json, response_of
 from services.cli.output import EXIT_OK, EXIT_REFUSED, error_json, note
 from services.cli.policy import PolicyOptions, policy_options
-from services.cli.read import KINDS, CsvOptions, Question, csv_options, read_file, read_json
+from services.cli.read import KINDS, Question, read_file, read_json
 from services.cli.session import Session
+from services.cli.tables import CsvOptions, csv_options
 from services.client import QUICK_CALL_S, Client, ServiceError
 from solvers.errors import FieldViolation, InvalidProblem, IsinglassError
 

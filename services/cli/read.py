@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
-
-import click
+from typing import Any
 
 from services.cli.answer import CustomerOf
+from services.cli.tables import CsvOptions, read_table
 from solvers.errors import FieldViolation, InvalidProblem
-
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 KINDS = ("routing", "invoices", "binary")
 
@@ -38,19 +33,6 @@ class Question:
     kind: str
     request: Any
     customer_of: CustomerOf = str
-
-
-@dataclass(frozen=True)
-class CsvOptions:
-    """What an invoice table does not say itself; ``None`` means not given."""
-
-    as_of: datetime | None = None
-
-
-def csv_options(function: FunctionT) -> FunctionT:
-    """Add the options of `CsvOptions` to a command."""
-    as_of = click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day on which a .csv's plan is made.")
-    return as_of(function)
 
 
 def request_type(kind: str) -> Any:
@@ -81,7 +63,9 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
     if suffix == ".vrp" and kind in (None, "routing"):
         return _read_vrp(path)
     if suffix == ".csv" and kind in (None, "invoices"):
-        return _read_csv(path, csv)
+        from protos.invoices_pb2 import PrioritizeInvoicesRequest
+
+        return Question("invoices", PrioritizeInvoicesRequest(problem=read_table(path, csv)))
     if suffix == ".json":
         return read_json(path.read_bytes(), kind)
     files = {"binary": ".json", "invoices": ".json, .csv", "routing": ".json, .vrp"}
@@ -183,7 +167,3 @@ def _parse_fault(message: str, kind: str) -> InvalidProblem:
 
 def _fault(path: str, problem: str, allowed: str) -> InvalidProblem:
     return InvalidProblem([FieldViolation(path, problem, allowed)])
-
-
-def _read_csv(path: Path, _options: CsvOptions) -> Question:
-    raise _fault(str(path), "is an invoice table, which is not read yet", ".json with an invoice problem")

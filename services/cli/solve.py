@@ -14,9 +14,10 @@ from services.cli.answer import answer_json
 from services.cli.output import EXIT_OK, EXIT_REFUSED, note, print_json
 from services.cli.plot import write_plot
 from services.cli.policy import PolicyOptions, policy_options
-from services.cli.read import KINDS, CsvOptions, Question, csv_options, read_file
+from services.cli.read import KINDS, Question, read_file
 from services.cli.session import Session
 from services.cli.show import show_answer
+from services.cli.tables import CsvOptions, csv_options
 from services.client import Client, ServiceError, solve_timeout_s
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.cli.parameters import duration_s
-from services.cli.read import KINDS, CsvOptions, read_file, read_json, request_type
+from services.cli.read import KINDS, read_file, read_json, request_type
+from services.cli.tables import CsvOptions
 from solvers.errors import InvalidProblem
 
 NAMES = sorted(

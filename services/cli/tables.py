@@ -1,0 +1,105 @@
+"""Invoice tables (``.csv``): what the command line adds to them, and faults by the line of the file itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from services.cli.parameters import Label
+from solvers.errors import FieldViolation, InvalidProblem
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+_REPEATABLE = {
+    "account",
+    "exchange_rate",
+    "inflow",
+    "min_balance",
+    "opening_balance",
+    "overdraft_limit",
+    "overdraft_rate",
+    "scenario",
+    "supplier_cap",
+}
+"""Settings that add to each other; any other one on the command line replaces the file's."""
+_LINE = re.compile(r"line (\d+)")
+_SETTING = re.compile(r"\s*#+\s*([a-z_]+)\s*:")
+
+
+@dataclass(frozen=True)
+class CsvOptions:
+    """What an invoice table does not say itself.
+
+    Parameters
+    ----------
+    settings
+        Pairs of a setting and its value, as the ``# key: value`` lines above a table's header.
+    columns
+        Pairs of a name in the file's header and the documented one.
+
+    """
+
+    settings: tuple[tuple[str, str], ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+def csv_options(function: FunctionT) -> FunctionT:
+    """Add the options of `CsvOptions` to a command."""
+    settings = click.option(
+        "--set", "settings", type=Label(), multiple=True, help="Setting of a .csv: as_of_date=2026-03-02. Repeatable."
+    )
+    columns = click.option(
+        "--column", "columns", type=Label(), multiple=True, help="Column of a .csv: Amount=amount_due. Repeatable."
+    )
+    return settings(columns(function))
+
+
+def read_table(path: Path, options: CsvOptions) -> Any:
+    """The InvoiceProblem message of the table in ``path``.
+
+    Raises
+    ------
+    InvalidProblem
+        Naming each bad cell by line and column.
+
+    """
+    from google.protobuf.json_format import ParseDict
+
+    from protos.invoices_pb2 import InvoiceProblem
+    from solvers.invoices.canonical import problem_to_json
+    from solvers.invoices.csv_reader import read_csv
+
+    head = "".join(f"# {key}: {value}\n" for key, value in options.settings)
+    replaced = {key for key, _ in options.settings} - _REPEATABLE
+    try:
+        problem = read_csv(head.encode() + _without(path.read_bytes(), replaced), dict(options.columns))
+    except InvalidProblem as error:
+        raise InvalidProblem([_placed(violation, len(options.settings)) for violation in error.violations]) from None
+    return ParseDict(problem_to_json(problem), InvoiceProblem())
+
+
+def _without(table: bytes, keys: set[str]) -> bytes:
+    """``table`` with empty comments where it sets ``keys``, so that lines keep their numbers."""
+    lines = table.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for number, line in enumerate(lines):
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            break
+        setting = _SETTING.match(line.decode("ascii", errors="replace"))
+        if setting and setting[1] in keys:
+            lines[number] = b"#"
+    return b"\n".join(lines)
+
+
+def _placed(violation: FieldViolation, added: int) -> FieldViolation:
+    """``violation`` by the file's own line, or by the option at fault."""
+
+    def place(match: re.Match[str]) -> str:
+        line = int(match[1])
+        return f"--set number {line}" if line <= added else f"line {line - added}"
+
+    return FieldViolation(_LINE.sub(place, violation.path), violation.problem, violation.allowed)
