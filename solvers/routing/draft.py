@@ -114,7 +114,8 @@ def leaders(A: Arrays, stops: list[int]) -> IntArray:
     return leads[np.lexsort((leads, -bulk, freedom, A.optional[leads]))]
 
 
-def insert(A: Arrays, draft: Draft, pool: IntArray, near: IntArray) -> int:
+def insert(A: Arrays, draft: Draft, pool: IntArray, near: IntArray, used: IntArray | None = None) -> int:
+    """Insert ``pool`` in its order (see `insert_all`); ``used`` vehicles by type, counted from the rows if ``None``."""
     if not len(pool) or not len(draft.size):
         return len(pool)
     return int(
@@ -126,7 +127,7 @@ def insert(A: Arrays, draft: Draft, pool: IntArray, near: IntArray) -> int:
             draft.vehicle,
             draft.cost,
             draft.route_of,
-            draft.used(len(A.available)),
+            draft.used(len(A.available)) if used is None else used,
             near,
             A.plain,
         )

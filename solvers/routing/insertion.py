@@ -11,7 +11,7 @@ from solvers.routing.evaluation import route_cost
 
 
 @numba.njit(cache=True, nogil=True)
-def _insertable(
+def insertable(
     A: Arrays, t: int, route: IntArray, m: int, stop: int, limit: float, wanted: IntArray, trial: IntArray
 ) -> tuple[float, int, int]:
     """Cheapest way to put ``stop`` (and its partner, after it) into a route; cost of the route, place, partner's place.
@@ -119,7 +119,7 @@ def insert_all(
                 if dimensions_full and _overloads(A, routes[r], size[r], vehicle[r], stop):
                     continue
                 places = wanted if sweep == 0 else everywhere
-                c, p, q = _insertable(A, vehicle[r], routes[r], size[r], stop, cost[r] + best, places, trial)
+                c, p, q = insertable(A, vehicle[r], routes[r], size[r], stop, cost[r] + best, places, trial)
                 if p >= 0 and c - cost[r] < best:
                     best, best_route, best_at, best_mate = c - cost[r], r, p, q
         for k in range(near.shape[1]):

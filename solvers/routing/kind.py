@@ -1,0 +1,22 @@
+"""The routing kind: codec, insurance, strategies and kernel in one record."""
+
+from __future__ import annotations
+
+from solvers.kind import ProblemKind
+from solvers.routing.canonical import RoutingCodec
+from solvers.routing.pyvrp_strategy import Pyvrp
+from solvers.routing.savings import Savings
+from solvers.routing.set_partitioning import partition_kernel
+from solvers.routing.warming import warm
+
+KIND = ProblemKind(
+    name="routing",
+    codec=RoutingCodec(),
+    insurance=Savings(),
+    strategies=(
+        # the annealing strategy goes here, before PyVRP
+        Pyvrp(),
+    ),
+    kernel=partition_kernel,
+    warm=warm,
+)
