@@ -155,3 +155,67 @@ plain_1, plain_2, plain_3 = (_butterfly(k, lanes=False, plain=True) for k in (1,
 plain_4, plain_5, plain_6, plain_7 = (_butterfly(k, lanes=True, plain=True) for k in (0, 1, 2, 3))
 general_1, general_2, general_3 = (_butterfly(k, lanes=False, plain=False) for k in (1, 2, 3))
 general_4, general_5, general_6, general_7 = (_butterfly(k, lanes=True, plain=False) for k in (0, 1, 2, 3))
+
+
+def _product(builder: Any, a: tuple[Any, Any], b: tuple[Any, Any], more: tuple[Any, Any] | None) -> tuple[Any, Any]:
+    """Complex ``a * b + more``."""
+    pair = _Pair(builder)
+    real = pair.times(a[0], b[0]) if more is None else pair.plus(more[0], pair.times(a[0], b[0]))
+    imaginary = pair.times(a[0], b[1]) if more is None else pair.plus(more[1], pair.times(a[0], b[1]))
+    return pair.minus(real, pair.times(a[1], b[1])), pair.plus(imaginary, pair.times(a[1], b[0]))
+
+
+def _matrix(lane_qubit: int | None) -> Any:
+    """An intrinsic that applies any 2x2 complex matrix to one qubit, in place.
+
+    ``f(real, imaginary, base, stride, a, ai, b, bi, c, ci, d, di)`` for ``[[a, b], [c, d]]`` on the vectors at ``base``
+    and ``base + stride``, or on the lanes of the vector at ``base``.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def pointer(k: int) -> Any:
+            return context.make_array(signature.args[k])(context, builder, arguments[k]).data
+
+        real, imaginary, base, stride = pointer(0), pointer(1), arguments[2], arguments[3]
+        entries = [_splat(builder, value) for value in arguments[4:]]
+        a, b, c, d = [(entries[k], entries[k + 1]) for k in (0, 2, 4, 6)]
+
+        def at(index: Any) -> tuple[Any, Any]:
+            return _vector_at(builder, real, index), _vector_at(builder, imaginary, index)
+
+        def read(place: tuple[Any, Any]) -> tuple[Any, Any]:
+            return builder.load(place[0], align=4), builder.load(place[1], align=4)
+
+        def write(place: tuple[Any, Any], value: tuple[Any, Any]) -> None:
+            builder.store(value[0], place[0], align=4)
+            builder.store(value[1], place[1], align=4)
+
+        if lane_qubit is None:
+            low, high = at(base), at(builder.add(base, stride))
+            p, q = read(low), read(high)
+            write(low, _product(builder, b, q, _product(builder, a, p, None)))
+            write(high, _product(builder, d, q, _product(builder, c, p, None)))
+            return context.get_dummy_value()
+
+        # own: a on lanes whose bit is 0, d on the others; other: b and c
+        partner = ir.Constant(_MASK, [lane ^ (1 << lane_qubit) for lane in range(WIDTH)])
+        choose = ir.Constant(_MASK, [lane + WIDTH * (lane >> lane_qubit & 1) for lane in range(WIDTH)])
+        own = tuple(builder.shuffle_vector(x, y, choose) for x, y in zip(a, d, strict=True))
+        other = tuple(builder.shuffle_vector(x, y, choose) for x, y in zip(b, c, strict=True))
+        place = at(base)
+        value = read(place)
+        swapped = tuple(builder.shuffle_vector(part, part, partner) for part in value)
+        write(place, _product(builder, other, swapped, _product(builder, own, value, None)))
+        return context.get_dummy_value()
+
+    f4, index = types.float32, types.intp
+
+    @intrinsic
+    def matrix(typing_context, real, imaginary, base, stride, a, ai, b, bi, c, ci, d, di):  # type: ignore[no-untyped-def] # noqa: ARG001
+        return types.void(real, imaginary, index, index, f4, f4, f4, f4, f4, f4, f4, f4), emit
+
+    return matrix
+
+
+matrix_far = _matrix(None)
+matrix_0, matrix_1, matrix_2, matrix_3 = (_matrix(qubit) for qubit in range(LANE_QUBITS))

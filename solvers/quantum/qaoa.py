@@ -97,7 +97,7 @@ def start_probabilities(
     return kept
 
 
-class _Enough(Exception):  # noqa: N818 - ends the search, not an error
+class _Enough(Exception):
     """The evaluations are used up, or ``stop`` said so."""
 
 

@@ -1,0 +1,229 @@
+"""A noisy device on this machine: a real calibration snapshot, real circuits, and a price that budgets must cover."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import dimod
+import numpy as np
+
+from backends.backend import BackendFacts, Estimate, Price, Program, RemoteJob, RemoteStatus, Technology
+from backends.calibration import bundled_snapshot, read_snapshot
+from backends.circuits import Compiled, Shape, bind, bindings, compile_for, device_target
+from backends.gate import check_program
+from backends.local_jobs import LocalJobs
+from backends.noise import noisy_circuit, read
+from backends.statevector import evaluation_seconds, search_evaluations
+from solvers.errors import BackendError, BackendTimeout, ProgramRefused
+from solvers.quantum.cost import CostModel
+from solvers.quantum.qaoa import QaoaSettings, aggregate, optimise, start_probabilities
+from solvers.quantum.statevector import Angles, Statevector
+from solvers.stop import AnyOf, Cancelled, Deadline
+
+_SECONDS_PER_AMPLITUDE_GATE = 3e-10
+_SHOTS_AT_ONCE = 500
+_COMPILED_KEPT = 256
+
+
+class NoisySimulator:
+    """QAOA under a device's calibrated noise. The seed of a program decides its samples.
+
+    Angles are found on the exact simulator, the circuit is transpiled for the device's live couplers, and every shot is
+    an exact trajectory under the noise of the qubits in use.
+
+    Parameters
+    ----------
+    name
+        Unique among the configured backends.
+    price
+        Free unless configured; a charge is reported as ``cost_usd_micros`` of a finished job, once a key. Cancelled and
+        failed jobs are not charged.
+    snapshot
+        A snapshot bundled with qiskit-ibm-runtime (``"fez"``), or the path of a BackendProperties ``.json`` or
+        ``.json.gz`` file.
+    max_variables
+        Larger programs are refused (1 - 18).
+    max_shots
+        Most shots of one task.
+    transpiler_seeds
+        Circuits tried for each shape (>= 1); the one most likely to run without error is kept.
+    search_s
+        Time that the search of angles may take by the estimate (> 0), seconds.
+    alpha, regularisation
+        As of `solvers.quantum.qaoa.QaoaSettings`.
+    time_limit_s
+        A job that runs longer fails with `BackendTimeout` and is not charged (> 0).
+    max_parallel
+        Jobs that run at once, each in one thread.
+    """
+
+    def __init__(
+        self,
+        name: str = "noisy",
+        *,
+        price: Price | None = None,
+        snapshot: str = "fez",
+        max_variables: int = 12,
+        max_shots: int = 20_000,
+        transpiler_seeds: int = 3,
+        search_s: float = 0.3,
+        alpha: float = 0.25,
+        regularisation: float = 0.25,
+        time_limit_s: float = 60.0,
+        max_parallel: int = 1,
+    ) -> None:
+        if not 1 <= max_variables <= 18:
+            raise ValueError(f"max_variables is {max_variables}; allowed: 1 - 18")
+        if search_s <= 0 or time_limit_s <= 0 or max_shots < 1 or transpiler_seeds < 1:
+            raise ValueError("search_s, time_limit_s, max_shots and transpiler_seeds need to be > 0")
+        is_file = snapshot.endswith((".json", ".json.gz"))
+        self.name, self._price = name, price or Price()
+        self._snapshot = read_snapshot(Path(snapshot)) if is_file else bundled_snapshot(snapshot)
+        self._max_variables = min(max_variables, len(self._snapshot.usable))
+        self._max_shots, self._search_s, self._time_limit_s = max_shots, search_s, time_limit_s
+        self._alpha, self._regularisation, self._seeds = alpha, regularisation, range(transpiler_seeds)
+        self._target = device_target(self._snapshot)
+        self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()
+        self._compiling = threading.Lock()
+        self._jobs = LocalJobs(name, max_parallel)
+
+    def facts(self) -> BackendFacts:
+        """The device's live couplers and every calibrated value with its date."""
+        return BackendFacts(
+            name=self.name,
+            technology=Technology.GATE,
+            qubits=self._max_variables,
+            coupling=self._snapshot.coupling,
+            calibration=self._snapshot.values,
+            calibration_id=self._snapshot.id,
+            queue_length=self._jobs.queue_length(),
+            price=self._price,
+            max_shots=self._max_shots,
+            is_local=True,
+            available=self._max_variables > 0,
+        )
+
+    def estimate(self, program: Program, shots: int) -> Estimate:
+        """Transpiles (once a shape), so that success is that of the circuit that will run."""
+        compiled = self._check(program, shots)
+        amplitudes = 1 << max(4, len(compiled.physical) if compiled else 4)
+        gates = compiled.two_qubit_gates + 1 if compiled else 1
+        size = program.bqm.num_variables
+        evaluations = search_evaluations(size, program.layers, self._search_s)
+        seconds = 0.02 + evaluations * evaluation_seconds(size, program.layers)
+        seconds += (shots + 50) * gates * (amplitudes * _SECONDS_PER_AMPLITUDE_GATE + 2e-7)
+        worst = self._charge(shots, self._time_limit_s)
+        return Estimate(min(seconds, self._time_limit_s), worst, compiled.success_probability if compiled else 1.0)
+
+    def submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
+        """Queue it; the same key is the same job and is charged once."""
+        self._check(program, shots)
+        return self._jobs.submit(idempotency_key, shots, lambda cancelled: self._run(program, shots, cancelled))
+
+    def poll(self, job: RemoteJob) -> RemoteStatus:
+        return self._jobs.poll(job)
+
+    def fetch(self, job: RemoteJob) -> dimod.SampleSet:
+        return self._jobs.fetch(job)
+
+    def cancel(self, job: RemoteJob) -> None:
+        self._jobs.cancel(job)
+
+    def close(self) -> None:
+        """Cancel what runs and let the threads end."""
+        self._jobs.close()
+
+    def _charge(self, shots: int, seconds: float) -> int:
+        price = self._price
+        charge = price.per_task_usd_micros + shots * price.per_shot_usd_micros
+        return charge + round(seconds * price.per_second_usd_micros)
+
+    def _check(self, program: Program, shots: int) -> Compiled | None:
+        """Refuse what the device cannot run; the circuit, or ``None`` for a model without variables."""
+        if self._max_variables < 1:
+            raise ProgramRefused(self.name, "no two live qubits are coupled in this calibration")
+        check_program(self.name, program, shots, self._max_variables, self._max_shots)
+        cost = CostModel.of(program.bqm)
+        return self._compile(Shape.of(cost, program.layers, bool(program.warm_start))) if cost.size else None
+
+    def _compile(self, shape: Shape) -> Compiled:
+        with self._compiling:
+            compiled = self._compiled.get(shape)
+            if compiled is None:
+                try:
+                    compiled = compile_for(shape, self._snapshot, self._target, self._seeds)
+                except Exception as error:
+                    raise ProgramRefused(self.name, f"cannot be transpiled: {error}") from error
+                self._compiled[shape] = compiled
+                while len(self._compiled) > _COMPILED_KEPT:
+                    self._compiled.popitem(last=False)
+            return compiled
+
+    def _run(self, program: Program, shots: int, cancelled: Callable[[], bool]) -> dimod.SampleSet:
+        begun_s = time.monotonic()
+        deadline = Deadline(begun_s + self._time_limit_s, time.monotonic)
+        cost = CostModel.of(program.bqm)
+        if cost.size == 0:
+            samples = aggregate(cost, np.zeros((shots, 0), dtype=np.int8))
+            samples.info.update(cost_usd_micros=self._charge(shots, time.monotonic() - begun_s))
+            return samples
+        shape = Shape.of(cost, program.layers, bool(program.warm_start))
+        compiled = self._compile(shape)
+        ones = start_probabilities(cost, program.warm_start, self._regularisation)
+        settings = QaoaSettings(
+            layers=program.layers,
+            alpha=self._alpha,
+            evaluations=search_evaluations(cost.size, program.layers, self._search_s),
+            regularisation=self._regularisation,
+        )
+        stop = AnyOf((Cancelled(cancelled), deadline))
+        angles, cvar, evaluations = optimise(Statevector(cost, ones), settings, stop)
+        bits = self._shoot(compiled, shape, cost, angles, ones, shots, program.seed, stop)
+        if cancelled():
+            raise BackendError(self.name, "was cancelled")
+        if bits is None or deadline():
+            raise BackendTimeout(self.name, f"no samples within {self._time_limit_s:g} s")
+        samples = aggregate(cost, bits)
+        seconds = time.monotonic() - begun_s
+        samples.info.update(
+            seconds=seconds,
+            cost_usd_micros=self._charge(shots, seconds),
+            depth=compiled.depth,
+            two_qubit_gates=compiled.two_qubit_gates,
+            physical_qubits=[compiled.physical[k] for k in compiled.home],
+            success_probability=compiled.success_probability,
+            circuit_seconds=compiled.seconds,
+            angles={"gammas": angles.gammas, "betas": angles.betas},
+            evaluations=evaluations,
+            cvar=cvar,
+            calibration_id=self._snapshot.id,
+        )
+        return samples
+
+    def _shoot(
+        self,
+        compiled: Compiled,
+        shape: Shape,
+        cost: CostModel,
+        angles: Angles,
+        ones: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+        shots: int,
+        seed: int,
+        stop: AnyOf,
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]] | None:
+        """Bits of all shots, or ``None`` when stopped before."""
+        circuit = bind(compiled, bindings(shape, cost, angles, ones if shape.warm else None))
+        noisy = noisy_circuit(circuit, compiled, self._snapshot)
+        rng = np.random.default_rng(seed)
+        run = noisy.prepare()
+        parts = []
+        for done in range(0, shots, _SHOTS_AT_ONCE):
+            if stop():
+                return None
+            states = run.sample(min(_SHOTS_AT_ONCE, shots - done), rng)
+            parts.append(read(states, compiled, self._snapshot, rng))
+        return np.concatenate(parts)
