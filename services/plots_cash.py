@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from itertools import pairwise
 
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
@@ -46,7 +47,7 @@ def _draw(panel: object, points: list[CashPoint], floor_minor: int, overdraft_mi
     def amounts(name: str) -> list[float]:
         return [major(getattr(point, name), currency) for point in points]
 
-    gap = min((b - a for a, b in zip(days, days[1:], strict=False)), default=7.0)
+    gap = min((b - a for a, b in pairwise(days)), default=7.0)
     paid = amounts("paid_minor")
     panel.bar(days, paid, width=0.5 * gap, color=PAYMENT, alpha=0.85, label="paid", zorder=2)
     lowest, highest = amounts("lowest_minor"), amounts("highest_minor")

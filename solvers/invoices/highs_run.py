@@ -70,9 +70,11 @@ def stream(
     if start is not None:
         columns = np.arange(len(start), dtype=np.int32)
         highs.setSolution(len(start), columns, np.asarray(start, dtype=np.float64))
+    # Without one HiGHS solves a linear program and leaves the bound of the integer program untouched.
+    has_integers = highspy.HighsVarType.kInteger in lp.integrality_
     news: SimpleQueue[Progress] = SimpleQueue()
     stopped = threading.Event()
-    thread = threading.Thread(target=_solve, args=(highs, stop, timed, stopped, news), daemon=True)
+    thread = threading.Thread(target=_solve, args=(highs, has_integers, stop, timed, stopped, news), daemon=True)
     thread.start()
     bound, waited_s = -math.inf, 0.0
     try:
@@ -97,7 +99,12 @@ def stream(
 
 
 def _solve(
-    highs: highspy.Highs, stop: Stop, timed: bool, stopped: threading.Event, news: SimpleQueue[Progress]
+    highs: highspy.Highs,
+    has_integers: bool,
+    stop: Stop,
+    timed: bool,
+    stopped: threading.Event,
+    news: SimpleQueue[Progress],
 ) -> None:
     """The thread: run, report, end with a status whatever happens."""
     last = [-math.inf]
@@ -128,7 +135,7 @@ def _solve(
         highs.run()
         model_status = highs.getModelStatus()
         info = highs.getInfo()
-        bound = _finite(info.mip_dual_bound)
+        bound = _finite(info.mip_dual_bound if has_integers else info.objective_function_value)
         if model_status == highspy.HighsModelStatus.kOptimal:
             status = "optimal"
             solution = np.array(highs.getSolution().col_value, dtype=np.float64)

@@ -74,7 +74,7 @@ class HighsStrategy:
                 if not margin_share and news.bound > bound:
                     # News of the bound alone is worth a candidate once it closes a fair part of the gap.
                     bound = news.bound
-                    better |= bool(news.status) or bound - told > TOLD_SHARE * max(best_value - told, 0.0)
+                    better |= math.isinf(told) or bool(news.status) or bound - told > TOLD_SHARE * (best_value - told)
                 if better and math.isfinite(best_value):
                     claimed = safe_bound(bound)
                     if claimed is not None:
