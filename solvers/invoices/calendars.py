@@ -13,7 +13,7 @@ EPOCH = date(1970, 1, 1)
 
 def day_number(year: int, month: int, day: int) -> int | None:
     """Day number of a date; ``None`` when there is no such date between the years 1970 and 2199."""
-    if not 1970 <= year <= 2199:
+    if not (1970 <= year <= 2199 and 1 <= month <= 12 and 1 <= day <= 31):
         return None
     try:
         return (date(year, month, day) - EPOCH).days

@@ -108,7 +108,7 @@ class Reader:
         value = self.take(name)
         if value is None or (isinstance(value, str) and value.endswith("_UNSPECIFIED")):
             return default
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             self.fault(name, f"is {value!r}", ", ".join(allowed))
             return default
         return str(value)
@@ -129,7 +129,7 @@ class Reader:
             return UNREADABLE_DAY
         day = day_number(*parts)
         if day is None:
-            self.fault(name, "is {:04d}-{:02d}-{:02d}".format(*parts), allowed)
+            self.fault(name, f"is {value!r}", allowed)
             return UNREADABLE_DAY
         return day
 
@@ -153,7 +153,7 @@ class Reader:
         if any(isinstance(part, bool) or not isinstance(part, int) for part in (units, nanos)):
             self.fault(name, f"is {value!r}", "whole numbers for units and nanos")
             return None
-        if currency not in MINOR_DIGITS:
+        if not isinstance(currency, str) or currency not in MINOR_DIGITS:
             self.fault(f"{name}.currency_code", f"is {currency!r}", "an ISO 4217 currency code")
             return None
         minor = to_minor(units, nanos, currency)
