@@ -52,7 +52,7 @@ def backends(session: Session, as_json: bool) -> int:
         )
         for info in answer.backends
     )
-    print_table("", headers, rows, numeric=("qubits", "queue", "$/task", "$/shot", "$/s"))
+    print_table("", headers, rows, numeric=("qubits", "queue", "$/task", "$/shot", "$/s"), wrap=("state",))
     return EXIT_OK
 
 

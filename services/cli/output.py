@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -69,9 +69,9 @@ def print_table(
     headers: Sequence[str],
     rows: Iterable[Sequence[str]],
     numeric: Sequence[str] = (),
-    cut: Sequence[str] = (),
+    wrap: Sequence[str] = ("detail", "reason"),
 ) -> None:
-    """A table for people; columns in ``numeric`` are right-aligned, those in ``cut`` stay on one line."""
+    """A table for people; columns in ``numeric`` are right-aligned, only those in ``wrap`` take several lines."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -79,9 +79,7 @@ def print_table(
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for header in headers:
         right = header in numeric
-        one_line = header in cut
-        overflow: Literal["fold", "ellipsis"] = "ellipsis" if one_line else "fold"
-        table.add_column(header, justify="right" if right else "left", no_wrap=right or one_line, overflow=overflow)
+        table.add_column(header, justify="right" if right else "left", no_wrap=header not in wrap, overflow="fold")
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
     width = None if sys.stdout.isatty() else 160

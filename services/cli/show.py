@@ -78,7 +78,7 @@ def _show_routes(response: OptimizeToursResponse, customer_of: CustomerOf) -> No
         for number, route in enumerate(plan.routes, start=1)
     ]
     headers = ("route", "vehicle", "stops", "distance", "start", "end", "cost", "visits")
-    print_table("Routes", headers, rows[:MAX_ROWS], numeric=headers[2:7], cut=("visits",))
+    print_table("Routes", headers, rows[:MAX_ROWS], numeric=headers[2:7], wrap=("visits",))
     _say_rest(len(rows), "routes")
     if plan.unassigned:
         from protos.routing_pb2 import UnassignedVisit
@@ -93,7 +93,7 @@ def _clock(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def _shorten(names: list[str], most: int = 12) -> str:
+def _shorten(names: list[str], most: int = 8) -> str:
     return " ".join(names if len(names) <= most else [*names[: most - 2], "...", names[-1]])
 
 
@@ -139,7 +139,13 @@ def _show_samples(response: SampleResponse) -> None:
         (number_text(s.energy, 6), str(s.occurrences), _shorten([str(value) for value in s.values], 60))
         for s in response.plan.samples
     ]
-    print_table("Samples", ("energy", "occurrences", "values"), rows[:MAX_ROWS], numeric=("energy", "occurrences"))
+    print_table(
+        "Samples",
+        ("energy", "occurrences", "values"),
+        rows[:MAX_ROWS],
+        numeric=("energy", "occurrences"),
+        wrap=("values",),
+    )
     _say_rest(len(rows), "samples")
     if response.plan.HasField("boltzmann"):
         estimate = response.plan.boltzmann
