@@ -30,7 +30,10 @@ def decisions(context: click.Context, job_id: str, limit: int, page_token: str, 
     if as_json:
         print_json(message_json(answer))
         return EXIT_OK
-    rows = ((str(d.position), time_text(d.at), d.id, d.job_id, d.hash.removeprefix("sha256:")[:12]) for d in answer.decisions)
+    rows = (
+        (str(d.position), time_text(d.at), d.id, d.job_id, d.hash.removeprefix("sha256:")[:12])
+        for d in answer.decisions
+    )
     print_table("", ("position", "at (UTC)", "decision", "job", "hash"), rows, numeric=("position",))
     if answer.next_page_token:
         click.echo(f"more: --page {answer.next_page_token}")
