@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from store import budgets, decisions, leases
+from store import decisions, leases, ledger
 from store.amounts import Amounts
 from store.database import Database
 from store.decisions import Decision, Record, new_decision_id
@@ -69,9 +69,12 @@ def commit_result(
     NotFound, StaleLease, TerminalState
         When the lease was lost, the job is finished, or a reservation does not exist or was settled otherwise.
     ValueError
-        When ``state`` is not terminal or ``record`` has no canonical JSON.
+        When ``state`` is not terminal, ``record`` has no canonical JSON, or a reservation is named twice.
     """
     prepared = Record.of(record)
+    charges = {settlement.reservation_id: settlement.amounts for settlement in settlements}
+    if len(charges) != len(settlements):
+        raise ValueError("a reservation is settled twice in one commit")
     decision_id = decision_id or new_decision_id(now)
     with database.write() as connection:
         tenant = leases.finish(
@@ -84,8 +87,7 @@ def commit_result(
             now=now,
             decision_id=decision_id,
         )
-        for settlement in sorted(settlements, key=lambda s: s.reservation_id):
-            budgets.settle(connection, settlement.reservation_id, settlement.amounts)
+        ledger.settle(connection, charges)
         return decisions.append(
             connection,
             prepared,

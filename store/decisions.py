@@ -208,7 +208,7 @@ class Decisions:
         with self._database.read() as connection:
             return fetch_page(
                 connection,
-                statement,
+                [statement],
                 order=decisions.c.position,
                 scope=("decisions", repr(tenant), job_id or ""),
                 page_size=page_size,

@@ -194,16 +194,16 @@ class Jobs:
             When ``page_size`` is not 0 - 500 (0: 50) or ``page_token`` is not from the same list.
         """
         wanted = sorted({JobState(state).value for state in states})
-        statement = _select
-        if tenant is not None:
-            statement = statement.where(jobs.c.tenant == tenant)
-        if wanted:
-            statement = statement.where(jobs.c.state.in_(wanted))
+        everything = _select if tenant is None else _select.where(jobs.c.tenant == tenant)
+        if not wanted or len(wanted) == len(JobState):
+            statements = [everything]
+        else:
+            statements = [everything.where(jobs.c.state == state) for state in wanted]
         scope = ("jobs", repr(tenant), *wanted)
         with self._database.read() as connection:
             return fetch_page(
                 connection,
-                statement,
+                statements,
                 order=jobs.c.seq,
                 scope=scope,
                 page_size=page_size,

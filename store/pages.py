@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select
+from sqlalchemy import Connection, Row, Select
 from sqlalchemy.schema import Column
 
 from store.errors import FieldViolation, InvalidProblem
@@ -31,7 +31,7 @@ class Page(Generic[T]):
 
 def fetch_page(
     connection: Connection,
-    statement: Select[Any],
+    statements: Sequence[Select[Any]],
     *,
     order: Column[Any],
     scope: Sequence[str],
@@ -39,16 +39,17 @@ def fetch_page(
     page_token: str,
     build: Callable[[Any], T],
 ) -> Page[T]:
-    """One page of ``statement``, the largest ``order`` first.
+    """One page of what ``statements`` find together, the largest ``order`` first.
 
     Parameters
     ----------
     connection
         An open transaction.
-    statement
-        Selects and filters the rows, without an order.
+    statements
+        Select and filter the rows, without an order; no row is found by two of them. Several, where each is answered
+        by an index and their union would not be.
     order
-        A unique integer column that grows with every new row; it is among the columns of ``statement``.
+        A unique integer column that grows with every new row; it is among the columns of ``statements``.
     scope
         What is listed and by which filters. A token serves only the scope that it was made for.
     page_size
@@ -64,10 +65,12 @@ def fetch_page(
         When ``page_size`` is out of range or ``page_token`` was not made for this list.
     """
     size, before = _checked(scope, page_size, page_token)
-    if before is not None:
-        condition: ColumnElement[bool] = order < before
-        statement = statement.where(condition)
-    rows = connection.execute(statement.order_by(order.desc()).limit(size + 1)).all()
+    rows: list[Row[Any]] = []
+    for statement in statements:
+        later = statement if before is None else statement.where(order < before)
+        rows.extend(connection.execute(later.order_by(order.desc()).limit(size + 1)))
+    if len(statements) > 1:
+        rows.sort(key=lambda row: row._mapping[order], reverse=True)
     token = _encode(scope, rows[size - 1]._mapping[order]) if len(rows) > size else ""
     return Page(tuple(build(row) for row in rows[:size]), token)
 

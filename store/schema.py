@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from store.columns import Instant, Json, Serial
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that these tables are the result of. Kept here so that an open database is checked without Alembic."""
 
 GENESIS_HASH = "sha256:" + "0" * 64
@@ -127,16 +127,16 @@ reservations = Table(
     CheckConstraint("state IN ('RESERVED', 'SETTLED', 'RELEASED')", name="state"),
     CheckConstraint("usd_micros >= 0 AND shots >= 0 AND device_ms >= 0", name="amounts"),
     CheckConstraint("held_usd_micros >= 0 AND held_shots >= 0 AND held_device_ms >= 0", name="held"),
-    # Holds every column that the sums read, so that a free amount is answered from the index alone.
+    Index(None, "tenant", "seq"),
+    Index(None, "tenant", "period", "seq"),
+    # What is held now is few rows among many that are settled.
     Index(
-        "ix_reservations_sums",
+        "ix_reservations_held",
         "tenant",
         "period",
         "project",
-        "state",
-        "held_usd_micros",
-        "held_shots",
-        "held_device_ms",
+        sqlite_where=text("state = 'RESERVED'"),
+        postgresql_where=text("state = 'RESERVED'"),
     ),
     Index(None, "job_id"),
     Index(
@@ -145,6 +145,18 @@ reservations = Table(
         sqlite_where=text("state = 'RESERVED'"),
         postgresql_where=text("state = 'RESERVED'"),
     ),
+)
+
+# Sums over settled reservations, which are final. Written in the transaction that settles.
+budget_settled = Table(
+    "budget_settled",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("project", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("usd_micros", BigInteger, nullable=False),
+    Column("shots", BigInteger, nullable=False),
+    Column("device_ms", BigInteger, nullable=False),
 )
 
 decisions = Table(

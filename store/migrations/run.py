@@ -27,8 +27,8 @@ def head() -> str:
     return newest
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest migration, in the transaction of ``connection``.
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to ``revision``, the newest migration by default, in the transaction of ``connection``.
 
     Raises
     ------
@@ -38,6 +38,6 @@ def upgrade(connection: Connection) -> None:
     config = configuration()
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise RuntimeError(f"this release does not know the schema of the database: {error}") from error

@@ -3,10 +3,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import text
 
 from store.amounts import MAX_AMOUNT, Amounts, month_of
 from store.budgets import ReservationState
 from store.errors import BudgetExceeded, IdempotencyConflict, InvalidProblem, NotFound, TerminalState
+from store.leases import JobState
 from store.store import Store
 
 Make = Callable[..., str]
@@ -248,6 +250,36 @@ def test_what_is_held_for_long_is_found(store: Store, accept: Make, reserve: Mak
     mine = [one.id for one in store.budgets.open_reservations(now + timedelta(minutes=1)) if one.tenant == tenant]
     assert mine == [old]
     assert [one.id for one in store.budgets.of_job(job_id)] == [old, young, settled]
+
+
+def test_what_finished_jobs_left_held_is_found_and_given_back(
+    store: Store, accept: Make, reserve: Make, tenant: str, now: datetime
+) -> None:
+    store.budgets.set_limit(tenant, "", MONTH, usd(10))
+    dead, running = accept(), accept()
+    token = store.jobs.lease(dead, "a", 10, now)
+    store.jobs.lease(running, "a", 10, now)
+    leaked, settled, young = reserve(dead), reserve(dead), reserve(dead, now=now + timedelta(hours=1))
+    reserve(running)
+    store.budgets.settle(settled, usd(1))
+    assert store.budgets.leaked(now + timedelta(minutes=1)) == ()
+    store.jobs.finish(dead, token, JobState.FAILED, result_digest=None, error="killed", now=now)
+    assert [one.id for one in store.budgets.leaked(now + timedelta(minutes=1))] == [leaked]
+    store.budgets.release(leaked)
+    assert store.budgets.leaked(now + timedelta(minutes=1)) == ()
+    assert [one.id for one in store.budgets.leaked(now + timedelta(days=1))] == [young]
+    assert store.budgets.budget(tenant, "", MONTH).free == usd(7)
+
+
+def test_a_sum_that_was_meddled_with_is_found_out(
+    store: Store, accept: Make, reserve: Make, tenant: str, now: datetime
+) -> None:
+    store.budgets.set_limit(tenant, "", MONTH, usd(10))
+    store.budgets.settle(reserve(accept()), usd(1))
+    assert store.budgets.recount(tenant)
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE budget_settled SET usd_micros = 0"))
+    assert not store.budgets.recount(tenant)
 
 
 def _reserve_many(url: str, folder: str, tenant: str, job_ids: list[str], barrier: object, results: object) -> None:

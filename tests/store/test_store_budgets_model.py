@@ -151,6 +151,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @invariant()
     def adds_up(self) -> None:
+        assert self.store.budgets.recount("t")
         for project in ("", "north", "south"):
             for period in ("2026-11", "2026-12", "total"):
                 budget = self.store.budgets.budget("t", project, period)

@@ -159,7 +159,7 @@ def _die_at(where: str, url: str, folder: str, job_id: str, token: int, held: st
     [
         "store.jobs.write_event",
         "store.leases.write_event",
-        "store.budgets.settle",
+        "store.ledger.settle",
         "signer.sign",
         "store.decisions.insert",
         "store.decisions.update",

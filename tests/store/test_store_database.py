@@ -12,9 +12,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from store import database as module
+from store.amounts import Amounts
+from store.budgets import Budgets
 from store.database import Database, open_database
 from store.errors import TooBusy
-from store.migrations.run import head
+from store.migrations.run import head, upgrade
 from store.schema import HEAD, metadata
 from store.store import Store
 
@@ -39,6 +41,37 @@ def test_a_database_is_migrated_once_and_then_only_opened(empty_database_url: st
     assert again.version() == HEAD
     first.close()
     again.close()
+
+
+def test_sums_of_what_an_older_release_settled_are_added_up(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    rows = [("a", "", "SETTLED", 5), ("b", "", "SETTLED", 7), ("c", "north", "SETTLED", 1), ("d", "", "RESERVED", 9)]
+    with database.write() as connection:
+        upgrade(connection, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, tenant, kind, state, request_digest, priority, labels, policy_json,"
+                " correlation_id, accepted_at, deadline_at)"
+                " VALUES ('job-1', 'acme', 'routing', 'ACCEPTED', 'd', 5, '{}', '{}', '', 0, 0)"
+            )
+        )
+        for name, project, state, held in rows:
+            connection.execute(
+                text(
+                    "INSERT INTO reservations (id, tenant, project, period, job_id, backend, idempotency_key, state,"
+                    " at, usd_micros, shots, device_ms, held_usd_micros, held_shots, held_device_ms) VALUES"
+                    " (:name, 'acme', :project, '2026-11', 'job-1', 'm', :name, :state, 0, 9, 9, 9, :held, 2, 3)"
+                ),
+                {"name": name, "project": project, "state": state, "held": held},
+            )
+    assert database.version() == "0001"
+    database.migrate()
+    budgets = Budgets(database)
+    assert budgets.budget("acme", "", "2026-11").settled == Amounts(13, 6, 9)
+    assert budgets.budget("acme", "", "total").reserved == Amounts(9, 2, 3)
+    assert budgets.budget("acme", "north", "2026-11").settled == Amounts(1, 2, 3)
+    assert budgets.recount("acme")
+    database.close()
 
 
 def test_a_database_of_a_newer_release_is_refused(empty_database_url: str) -> None:

@@ -373,6 +373,23 @@ def test_a_list_is_paged_newest_first_and_by_state(store: Store, accept: Accept,
     assert store.jobs.count(tenant) == {JobState.ACCEPTED: 6, JobState.RUNNING: 1}
 
 
+def test_pages_of_several_states_come_in_one_order(store: Store, accept: Accept, tenant: str, now: datetime) -> None:
+    ids = [accept() for _ in range(9)]
+    for job_id in ids[::2]:
+        store.jobs.lease(job_id, "a", 10, now)
+    for job_id in ids[::4]:
+        store.jobs.finish(job_id, 1, JobState.FAILED, result_digest=None, error="x", now=now)
+    wanted = [JobState.FAILED, JobState.ACCEPTED]
+    seen: list[str] = []
+    token = ""
+    for _ in range(4):
+        page = store.jobs.list(tenant, wanted, page_size=2, page_token=token)
+        seen += [job.id for job in page.items]
+        token = page.next_page_token
+    assert token == ""
+    assert seen == [job_id for i, job_id in enumerate(ids) if i % 2 or i % 4 == 0][::-1]
+
+
 def test_a_list_that_grows_between_pages_repeats_and_skips_nothing(store: Store, accept: Accept, tenant: str) -> None:
     ids = [accept() for _ in range(4)]
     first = store.jobs.list(tenant, page_size=2)
