@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.binary.descent import descend_fully
+from solvers.binary.descent import descend_fully, tolerance_of
 from solvers.binary.ising import Ising
 from solvers.binary.lanes import Replicas
 from solvers.binary.pacing import Pacer, generator
 from solvers.binary.plan import SamplePlan
 from solvers.binary.pool import ReadPool
 from solvers.binary.problem import BinaryProblem
+from solvers.binary.recombine import Recombiner
 from solvers.binary.schedule import beta_range, linear_schedule
 from solvers.strategy import Candidate, Context
 
-FIRST_SWEEPS = 100
+FIRST_SWEEPS = 200
+FEWEST_SWEEPS = 20
 MOST_SWEEPS = 1_000_000
+REHEAT = 0.3
+"""Where rounds after the first begin, between hot (0) and cold (1) in inverse temperature."""
+PARTNERS = 8
+IDLE_ROUNDS = 2
+MOST_WINNERS = 32
 QUENCH_SWEEPS = 4
 QUENCH_FACTOR = 1e4
-FITTED_SHARE = 0.9
-"""Of the time left, what a last run may take by its measured speed."""
+FITTED_SHARE = 0.3
+"""Of the time left, what the first anneal of an epoch may take by the speed of the last one; its rounds follow."""
 
 READ_WORK = 4_000_000
 """Products in the exact energies of the reads of one run; lanes beyond it are left uncounted, the worst first."""
 
 
 def lanes_for(size: int) -> int:
-    """Replicas that keep spins and fields near the core: 64 up to 4,000 variables, 16 beyond 16,000."""
-    if size <= 4_000:
-        return 64
+    """Replicas that keep spins and fields near the core: 32, and 16 beyond 16,000 variables."""
     return 32 if size <= 16_000 else 16
 
 
@@ -82,10 +88,16 @@ def anneal(
 
 
 class Annealing:
-    """Runs of replicas in lanes, each run twice as long as the last, the last one as long as the time left allows."""
+    """Epochs of annealed populations whose members are recombined.
+
+    An epoch anneals a population from random starts, recombines it (`solvers.binary.recombine`), and goes on annealing
+    it from a moderate temperature and recombining, each member keeping what its parent had better, until two rounds in
+    a row bring nothing. The next epoch begins afresh with twice the sweeps; winners of all epochs are recombined among
+    each other.
+    """
 
     name = "annealing"
-    version = "1"
+    version = "2"
 
     def accepts(self, problem: Any) -> bool:
         return isinstance(problem, BinaryProblem) and problem.num_variables > 0
@@ -94,29 +106,82 @@ class Annealing:
         """A candidate at each improvement, then one with all reads."""
         model, pool, pacer = problem.ising, ReadPool(problem), Pacer(context)
         rng = generator(context)
-        replicas = Replicas(model, lanes_for(model.size), rng)
-        hot, cold = beta_range(model)
         lengths = Lengths(context)
-        while True:
-            length = lengths.next()
-            if length == 0:
+        run = _Run(model, rng, pacer.more)
+        winners = np.empty((0, model.size), dtype=np.int8)
+        while (sweeps := lengths.next()) > 0:
+            for rows in run.epoch(sweeps):
+                if pool.add(run.countable(rows)):
+                    yield pool.candidate(self.name, context.seed)
+            lengths.ran(run.sweeps_done)
+            if run.stopped:
                 break
-            schedule = _with_quench(hot, cold, length)
-            done = replicas.run(schedule, pacer.more)
-            if done == 0:
-                break
-            lengths.ran(done)
-            if pool.add(_lowest(model, replicas)):
+            winners = run.unite(np.concatenate([winners, run.best[None, :]]))
+            if pool.add(winners):
                 yield pool.candidate(self.name, context.seed)
-            if done < schedule.shape[0]:
-                break
-            replicas.start()
         if pool.best_energy < np.inf:
             yield pool.candidate(self.name, context.seed, trace={**pacer.trace(), **lengths.trace()})
 
 
+class _Run:
+    """The state of one run: replicas, recombiner, and what the last epoch found."""
+
+    def __init__(self, model: Ising, rng: np.random.Generator, more: Callable[[], bool]) -> None:
+        self.model, self.more = model, more
+        self.replicas = Replicas(model, lanes_for(model.size), rng)
+        self.recombiner = Recombiner(model, rng)
+        self.hot, self.cold = beta_range(model)
+        self.stopped = False
+        self.sweeps_done = 0
+        self.best = np.empty(model.size, dtype=np.int8)
+        self.best_energy = math.inf
+
+    def epoch(self, sweeps: int) -> Iterator[NDArray[np.int8]]:
+        """Populations, int8, shape ``(lanes, n)``, as they come."""
+        self.sweeps_done, self.best_energy = 0, math.inf
+        warm = self.hot + REHEAT * (self.cold - self.hot)
+        population: NDArray[np.int8] | None = None
+        idle = 0
+        while idle < IDLE_ROUNDS and not self.stopped:
+            first = population is None
+            self.replicas.start(population)
+            schedule = _with_quench(self.hot if first else warm, self.cold, sweeps if first else max(1, sweeps // 2))
+            done = self.replicas.run(schedule, self.more)
+            self.stopped = done < schedule.shape[0]
+            self.sweeps_done += done
+            rows = self.replicas.read()[0]
+            before = self.best_energy
+            if not self.stopped:
+                rows = self.recombiner.improve(rows, population, PARTNERS, self.more)
+            population = rows
+            self._note(rows)
+            idle = 0 if self.best_energy < before else idle + 1
+            yield rows
+
+    def unite(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Rows recombined with each other, distinct, the lowest `MOST_WINNERS`."""
+        rows = np.unique(self.recombiner.improve(rows, None, rows.shape[0], self.more), axis=0)
+        return rows[np.argsort(self.model.energies(rows), kind="stable")[:MOST_WINNERS]]
+
+    def countable(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Rows at rest; in a huge model only as many of the lowest as can be priced in time."""
+        count = max(1, min(rows.shape[0], READ_WORK // max(1, self.model.weights.shape[0] + self.model.size)))
+        if count < rows.shape[0]:
+            rows = rows[np.argsort(self.replicas.read()[1], kind="stable")[:count]]
+        rows = rows.copy()
+        for row in rows:
+            descend_fully(self.model, row)
+        return rows
+
+    def _note(self, rows: NDArray[np.int8]) -> None:
+        energies = self.model.energies(rows)
+        lowest = int(np.argmin(energies))
+        if energies[lowest] < self.best_energy - tolerance_of(self.model):
+            self.best_energy, self.best = float(energies[lowest]), rows[lowest].copy()
+
+
 class Lengths:
-    """How many sweeps the next run gets: doubling, and the last one fitted to the time left.
+    """How many sweeps the next epoch begins with: doubling, as long as there is time for it.
 
     Time is read off ``stop.remaining_s()`` alone; without a limit the length only doubles. Lengths are kept in the
     trace, so that a replay needs no time.
@@ -131,7 +196,7 @@ class Lengths:
         self._per_sweep_s = 0.0
 
     def next(self) -> int:
-        """Sweeps of the run to come, or 0 when what is left of the time is worth none."""
+        """Sweeps to come, or 0 when what is left of the time is worth none."""
         step = len(self._used)
         if self._given is not None:
             length = self._given[step] if step < len(self._given) else 0
@@ -139,9 +204,9 @@ class Lengths:
             length = min(MOST_SWEEPS, FIRST_SWEEPS << min(step, 20))
             left_s = self._stop.remaining_s()
             if self._per_sweep_s > 0.0 and np.isfinite(left_s):
-                fits = int(FITTED_SHARE * left_s / self._per_sweep_s)
-                if fits < 3 * length:
-                    length = fits if fits >= FIRST_SWEEPS else 0
+                fits = left_s / self._per_sweep_s
+                length = min(length, int(FITTED_SHARE * fits))
+                length = length if length >= FEWEST_SWEEPS else 0
         if length == 0:
             return 0
         self._used.append(length)
@@ -149,7 +214,7 @@ class Lengths:
         return length
 
     def ran(self, sweeps: int) -> None:
-        """A run of ``sweeps`` sweeps has ended."""
+        """An epoch of ``sweeps`` sweeps in all has ended."""
         now_s = self._stop.remaining_s()
         if np.isfinite(now_s) and sweeps > 0:
             self._per_sweep_s = max(0.0, self._begun_s - now_s) / sweeps
@@ -161,13 +226,3 @@ class Lengths:
 
 def _with_quench(hot: float, cold: float, sweeps: int) -> NDArray[np.float64]:
     return np.concatenate([linear_schedule(hot, cold, sweeps), np.full(QUENCH_SWEEPS, cold * QUENCH_FACTOR)])
-
-
-def _lowest(model: Ising, replicas: Replicas) -> NDArray[np.int8]:
-    """The lanes' spins, at rest; in a huge model only as many of the lowest as can be priced in time."""
-    spins, energies = replicas.read()
-    count = max(1, min(replicas.lanes, READ_WORK // max(1, model.weights.shape[0] + model.size)))
-    chosen = spins[np.argsort(energies, kind="stable")[:count]]
-    for row in chosen:
-        descend_fully(model, row)
-    return chosen
