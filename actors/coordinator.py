@@ -52,8 +52,13 @@ class Coordinator:
             await asyncio.to_thread(problem_kind, name)
 
     async def solve(self, order: SolveOrder) -> Outcome:
-        """Solve a job and commit its outcome. Raises `JobError` when somebody else finished it."""
-        return await self._run(Solve(order, self._settings, self._store, self._name))
+        """Solve a job and commit its outcome. Raises `JobError` when somebody else finished it.
+
+        A caller that goes away takes its call with it (Ray cancels recursively), but not the job in the middle of its
+        commit: `cancel` ends it in order.
+        """
+        task = self._keep(self._run(Solve(order, self._settings, self._store, self._name)))
+        return await asyncio.shield(task)
 
     async def stream(self, order: SolveOrder) -> AsyncIterator[Incumbent | Outcome]:
         """As `solve`, with each improving plan on the way."""
@@ -62,7 +67,7 @@ class Coordinator:
         try:
             async for incumbent in solve.incumbents():
                 yield incumbent
-            yield await task
+            yield await asyncio.shield(task)
         except (asyncio.CancelledError, GeneratorExit):
             solve.cancel()
             raise

@@ -11,8 +11,8 @@ import ray
 
 from actors import logs
 from actors.settings import Settings
+from actors.worker import STEP_BACK
 from backends.backend import BackendFacts, Estimate, Program, RemoteJob, RemoteStatus
-from backends.config import backends_from_tables, make_backend
 from solvers.errors import BackendError, BackendTimeout
 
 FACTS_FRESH_S = 5.0
@@ -26,7 +26,10 @@ class Device:
     """Async, so that hundreds of queued submissions wait at once."""
 
     def __init__(self, settings: Settings, backend: str, name: str) -> None:
+        os.nice(STEP_BACK)
         logs.configure(name, settings.log_level)
+        from backends.config import backends_from_tables, make_backend
+
         config = next(c for c in backends_from_tables(settings.backends).backends if c.name == backend)
         self._name = backend
         self._backend = make_backend(config)

@@ -7,19 +7,23 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
 from actors import logs
 from actors.messages import Box, Found, KernelOrder, LiftOrder, RunEnd, StrategyOrder
 from actors.settings import Settings
-from solvers.kernel import Kernel
-from solvers.quantum.step import KernelOutcome, lift_samples
 from solvers.registry import KINDS, problem_kind
 from solvers.stop import AnyOf, Cancelled, Counted, Deadline, Stop, WorkLimit
 from solvers.strategy import Context, Strategy
 
+if TYPE_CHECKING:
+    from solvers.kernel import Kernel
+    from solvers.quantum.step import KernelOutcome
+
+STEP_BACK = 10
+"""Niceness of solver and device processes: a gateway on the same cores answers first."""
 _PROBLEMS_KEPT = 8
 _CANCELS_KEPT = 256
 
@@ -29,6 +33,7 @@ class Worker:
     """Runs strategies; knows nothing of budgets, backends or other jobs."""
 
     def __init__(self, settings: Settings, name: str) -> None:
+        os.nice(STEP_BACK)
         logs.configure(name, settings.log_level)
         self._cancelled: dict[str, threading.Event] = {}
         self._running: StrategyOrder | None = None
@@ -38,8 +43,11 @@ class Worker:
     def warm(self) -> float:
         """Import and compile what a first request would wait for; seconds it took."""
         started = time.perf_counter()
+        from solvers.quantum.warming import warm
+
         for name in KINDS:
             problem_kind(name).warm()
+        warm()
         return time.perf_counter() - started
 
     @ray.method(concurrency_group="solve")
@@ -80,6 +88,8 @@ class Worker:
     @ray.method(concurrency_group="kernel")
     def lift(self, order: LiftOrder) -> KernelOutcome[Any]:
         """Best plan from the samples, beside the control arm."""
+        from solvers.quantum.step import lift_samples
+
         problem = self._open(order.job_id, order.problem)
         return lift_samples(
             problem, order.kernel, order.samples, order.incumbent, order.seed, _deadline(order.finish_by_s)

@@ -76,7 +76,6 @@ def first_key(config: ServiceConfig) -> Path:
 
 def withdraw(config: ServiceConfig) -> None:
     """Take the service off the cluster; a cluster of our own ends with it."""
-    serve.delete(APPLICATION)
     serve.shutdown()
     if config.ray_address:
         cluster.stop()

@@ -23,6 +23,8 @@ def environment(state_dir: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        # Ray gives all its workers nice 15; here the gateway keeps 0 and solvers and devices step back themselves.
+        "RAY_worker_niceness": "0",
         # One process a core: numerical libraries must not start threads of their own.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

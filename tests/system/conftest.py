@@ -27,6 +27,8 @@ from services import host
 from services.config import ServiceConfig
 
 _ANSWER_S = 30.0
+_BROKEN: list[tuple[str, ...]] = []
+"""Roles that a test has killed since the service was last known to be whole."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Service:
         killed = [pid for role in roles for pid in pids[role]]
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
+        _BROKEN.append(roles)
         return killed
 
     def wait_until_whole(self) -> None:
@@ -109,6 +112,14 @@ def service() -> Iterator[Service]:
                 yield Service(info, config, channel, (config.state_dir / "key").read_text().strip())
         finally:
             host.stop(config.state_dir)
+
+
+@pytest.fixture(autouse=True)
+def _whole(request: pytest.FixtureRequest) -> None:
+    """A test that comes after one that killed processes waits until every actor is back."""
+    if "service" in request.fixturenames and _BROKEN:
+        request.getfixturevalue("service").wait_until_whole()
+        _BROKEN.clear()
 
 
 @pytest.fixture
