@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.kernel import Variable
+from solvers.quantum.passes import aligned
 
 _TABLE_QUBITS = 10  # bits of one block of the diagonal: 1,024 float64 stay in the first-level cache
 
@@ -94,7 +95,7 @@ class CostModel:
         quadratic = np.zeros((qubits, qubits))
         quadratic[: self.size, : self.size] = self.quadratic
         _, _, centre = self.spins()
-        out = np.empty(1 << qubits, dtype=np.float32)
+        out = aligned(1 << qubits)
         low = min(qubits, _TABLE_QUBITS)
         _fill_diagonal(out, linear, quadratic, self.offset - centre, low, 0, 1 << (qubits - low))
         return out, centre
@@ -124,9 +125,7 @@ def _fill_diagonal(
         half = 1 << k
         field[0] = linear[k]
         for j in range(k):
-            step = 1 << j
-            for x in range(step):
-                field[step + x] = field[x] + quadratic[k, j]
+            _extend(field, 1 << j, quadratic[k, j])
         for x in range(half):
             own[half + x] = own[x] + field[x]
     for block in range(first, last):
@@ -143,9 +142,15 @@ def _fill_diagonal(
             for i in range(low, qubits):
                 if block >> (i - low) & 1:
                     pull += quadratic[j, i]
-            step = 1 << j
-            for x in range(step):
-                field[step + x] = field[x] + pull
-        base = block << low
+            _extend(field, 1 << j, pull)
+        here = out[block << low :][:size]  # slices: an index that cannot wrap vectorises
         for x in range(size):
-            out[base + x] = np.float32(own[x] + field[x])
+            here[x] = np.float32(own[x] + field[x])
+
+
+@nb.njit(cache=True, nogil=True)
+def _extend(field: NDArray[np.float64], step: int, pull: float) -> None:  # pragma: no cover - compiled
+    """One more bit: the second ``step`` values are the first ones plus ``pull``."""
+    lower, upper = field[:step], field[step:][:step]
+    for x in range(step):
+        upper[x] = lower[x] + pull

@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
+from numpy.polynomial import Chebyshev, Polynomial
 
 WIDTH = 16
 """Amplitudes in one vector."""
@@ -99,39 +101,47 @@ def _emit_stages(
 
 
 def _butterfly(stages: int, lanes: bool, plain: bool) -> Any:
-    """An intrinsic that turns qubits of the cells at ``base + k * stride`` for k < 2**stages, in place.
+    """An intrinsic that turns qubits of the cells at ``base + k * stride`` for k < 2**stages.
 
-    Plain form: ``f(real, imaginary, base, stride, c, x)``. General form, ``xs`` and ``zs`` indexed by qubit from
-    ``first``: ``f(real, imaginary, base, stride, c, xs, zs, first)``.
+    Plain form: ``f(re, im, base, stride, to_re, to_im, to_base, to_stride, c, x)``: cells are read from ``re, im`` and
+    written to ``to_re, to_im``, which may be the same. General form, ``xs`` and ``zs`` indexed by qubit from ``first``:
+    ``f(re, im, base, stride, to_re, to_im, to_base, to_stride, c, xs, zs, first)``.
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def pointer(k: int) -> Any:
             return context.make_array(signature.args[k])(context, builder, arguments[k]).data
 
-        real, imaginary, base, stride = pointer(0), pointer(1), arguments[2], arguments[3]
-        c = _splat(builder, arguments[4])
+        def places(first: int) -> list[tuple[Any, Any]]:
+            real, imaginary, base, stride = (
+                pointer(first),
+                pointer(first + 1),
+                arguments[first + 2],
+                arguments[first + 3],
+            )
+            offsets = [builder.add(base, builder.mul(stride, ir.Constant(_INDEX, k))) for k in range(1 << stages)]
+            return [(_vector_at(builder, real, k), _vector_at(builder, imaginary, k)) for k in offsets]
+
+        c = _splat(builder, arguments[8])
         if plain:
-            turn = _splat(builder, arguments[5]), None
+            turn = _splat(builder, arguments[9]), None
 
             def turn_of(qubit: int) -> Any:  # noqa: ARG001 - the same for all
                 return turn
         else:
-            xs, zs, first = pointer(5), pointer(6), arguments[7]
+            xs, zs, first = pointer(9), pointer(10), arguments[11]
 
             def turn_of(qubit: int) -> Any:
                 at = builder.add(first, ir.Constant(_INDEX, qubit))
                 x, z = builder.load(builder.gep(xs, [at])), builder.load(builder.gep(zs, [at]))
                 return _splat(builder, x), _splat(builder, z)
 
-        offsets = [builder.add(base, builder.mul(stride, ir.Constant(_INDEX, k))) for k in range(1 << stages)]
-        places = [(_vector_at(builder, real, k), _vector_at(builder, imaginary, k)) for k in offsets]
-        cells = [(builder.load(r, align=4), builder.load(i, align=4)) for r, i in places]
+        cells = [(builder.load(r, align=4), builder.load(i, align=4)) for r, i in places(0)]
         if lanes:
             _emit_lanes(builder, cells, c, turn_of)
         skipped = LANE_QUBITS if lanes else 0
         _emit_stages(builder, cells, stages, c, lambda stage: turn_of(stage + skipped))
-        for (r, i), (new_real, new_imaginary) in zip(places, cells, strict=True):
+        for (r, i), (new_real, new_imaginary) in zip(places(4), cells, strict=True):
             builder.store(new_real, r, align=4)
             builder.store(new_imaginary, i, align=4)
         return context.get_dummy_value()
@@ -140,13 +150,13 @@ def _butterfly(stages: int, lanes: bool, plain: bool) -> Any:
     if plain:
 
         @intrinsic
-        def butterfly(typing_context, real, imaginary, base, stride, c, x):  # type: ignore[no-untyped-def] # noqa: ARG001
-            return types.void(real, imaginary, index, index, f4, f4), emit
+        def butterfly(typing_context, re, im, base, stride, to_re, to_im, to_base, to_stride, c, x):  # type: ignore[no-untyped-def] # noqa: ARG001
+            return types.void(re, im, index, index, to_re, to_im, index, index, f4, f4), emit
     else:
 
         @intrinsic
-        def butterfly(typing_context, real, imaginary, base, stride, c, xs, zs, first):  # type: ignore[no-untyped-def] # noqa: ARG001
-            return types.void(real, imaginary, index, index, f4, xs, zs, index), emit
+        def butterfly(typing_context, re, im, base, stride, to_re, to_im, to_base, to_stride, c, xs, zs, first):  # type: ignore[no-untyped-def] # noqa: ARG001
+            return types.void(re, im, index, index, to_re, to_im, index, index, f4, xs, zs, index), emit
 
     return butterfly
 
@@ -155,6 +165,65 @@ plain_1, plain_2, plain_3 = (_butterfly(k, lanes=False, plain=True) for k in (1,
 plain_4, plain_5, plain_6, plain_7 = (_butterfly(k, lanes=True, plain=True) for k in (0, 1, 2, 3))
 general_1, general_2, general_3 = (_butterfly(k, lanes=False, plain=False) for k in (1, 2, 3))
 general_4, general_5, general_6, general_7 = (_butterfly(k, lanes=True, plain=False) for k in (0, 1, 2, 3))
+
+
+def _series(values: Chebyshev) -> list[float]:
+    return [float(c) for c in values.convert(kind=Polynomial).coef]
+
+
+# sin(2 pi r) / r and cos(2 pi r) as polynomials of w = r**2 for |r| <= 1/4 turn, good to 1e-8
+_DOMAIN = [0.0, 1.0 / 16.0]
+_SIN = _series(Chebyshev.interpolate(lambda w: 2 * np.pi * np.sinc(2 * np.sqrt(w)), 5, _DOMAIN))
+_COS = _series(Chebyshev.interpolate(lambda w: np.cos(2 * np.pi * np.sqrt(w)), 5, _DOMAIN))
+_ROUND = 12582912.0  # 1.5 * 2**23: adding and subtracting it rounds to the nearest integer
+
+
+def _emit_unit(builder: Any, turns: Any) -> tuple[Any, Any]:
+    """Cosine and sine of ``turns`` (1 = a full turn), within 3e-7 of those of the reduced angle."""
+    pair, magic = _Pair(builder), _splat_constant(_ROUND)
+
+    def rounded(value: Any) -> Any:  # without flags: nothing may cancel the magic number
+        return builder.fsub(builder.fadd(value, magic), magic)
+
+    def polynomial(coefficients: list[float], w: Any) -> Any:
+        value = _splat_constant(coefficients[-1])
+        for c in reversed(coefficients[:-1]):
+            value = pair.plus(pair.times(value, w), _splat_constant(c))
+        return value
+
+    halves = rounded(builder.fadd(turns, turns))
+    half = builder.fmul(halves, _splat_constant(0.5))
+    rest = builder.fsub(turns, half)
+    odd = builder.fsub(half, rounded(half))  # 0 or +-1/2
+    sign = pair.minus(_splat_constant(1.0), pair.times(pair.times(odd, odd), _splat_constant(8.0)))
+    w = pair.times(rest, rest)
+    sine = pair.times(pair.times(rest, sign), polynomial(_SIN, w))
+    return pair.times(sign, polynomial(_COS, w)), sine
+
+
+def _splat_constant(value: float) -> Any:
+    return _constant([float(np.float32(value))] * WIDTH)
+
+
+@intrinsic
+def phase(typing_context, re, im, diagonal, base, turns):  # type: ignore[no-untyped-def] # noqa: ARG001
+    """``phase(re, im, diagonal, base, turns)``: multiply 16 amplitudes by exp(-2 pi i turns cost), in place."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def place(k: int) -> Any:
+            array = context.make_array(signature.args[k])(context, builder, arguments[k])
+            return _vector_at(builder, array.data, arguments[3])
+
+        real, imaginary, cost = place(0), place(1), builder.load(place(2), align=4)
+        angle = builder.fmul(cost, _splat(builder, arguments[4]))
+        cosine, sine = _emit_unit(builder, angle)
+        pair = _Pair(builder)
+        a, b = builder.load(real, align=4), builder.load(imaginary, align=4)
+        builder.store(pair.plus(pair.times(a, cosine), pair.times(b, sine)), real, align=4)
+        builder.store(pair.minus(pair.times(b, cosine), pair.times(a, sine)), imaginary, align=4)
+        return context.get_dummy_value()
+
+    return types.void(re, im, diagonal, types.intp, types.float32), emit
 
 
 def _product(builder: Any, a: tuple[Any, Any], b: tuple[Any, Any], more: tuple[Any, Any] | None) -> tuple[Any, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 from solvers.quantum import lanes
@@ -22,46 +21,14 @@ SUB_QUBITS = 10
 BLOCK_QUBITS = 16
 """Qubits of a low-pass block: 512 KiB of amplitudes."""
 
-_TILE_QUBITS = 13  # amplitudes of a high-pass tile: 64 KiB
-
-_ROUND = np.float32(12582912.0)  # 1.5 * 2**23: adding and subtracting it rounds to the nearest integer
-_QUARTER = np.float32(0.25)
+_TILE_QUBITS = 12  # amplitudes of a high-pass tile: 32 KiB, within the first-level cache
 
 
-def _series(values: Chebyshev) -> tuple[np.float32, ...]:
-    return tuple(np.float32(c) for c in values.convert(kind=Polynomial).coef)
-
-
-# sin(2 pi r) / r and cos(2 pi r) as polynomials of w = r**2 for |r| <= 1/4 turn, good to 1e-8
-_DOMAIN = [0.0, 1.0 / 16.0]
-_SIN = _series(Chebyshev.interpolate(lambda w: 2 * np.pi * np.sinc(2 * np.sqrt(w)), 5, _DOMAIN))
-_COS = _series(Chebyshev.interpolate(lambda w: np.cos(2 * np.pi * np.sqrt(w)), 5, _DOMAIN))
-_S0, _S1, _S2, _S3, _S4, _S5 = _SIN
-_C0, _C1, _C2, _C3, _C4, _C5 = _COS
-
-
-@nb.njit(cache=True, nogil=True, fastmath={"contract"}, inline="always")
-def _unit(turns: np.float32) -> tuple[np.float32, np.float32]:  # pragma: no cover - compiled
-    """Cosine and sine of ``turns`` (1 = a full turn), within 3e-7 of the reduced angle; vectorises."""
-    halves = (turns + turns + _ROUND) - _ROUND
-    rest = turns - np.float32(0.5) * halves
-    odd = np.float32(0.5) * halves
-    odd = odd - ((odd + _ROUND) - _ROUND)  # 0 or +-1/2
-    sign = np.float32(1.0) - np.float32(8.0) * odd * odd
-    w = rest * rest
-    sine = rest * (_S0 + w * (_S1 + w * (_S2 + w * (_S3 + w * (_S4 + w * _S5)))))
-    cosine = _C0 + w * (_C1 + w * (_C2 + w * (_C3 + w * (_C4 + w * _C5))))
-    return sign * cosine, sign * sine
-
-
-@nb.njit(cache=True, nogil=True, fastmath={"contract"})
+@nb.njit(cache=True, nogil=True)
 def _phase(re: F4, im: F4, diagonal: F4, turns: np.float32, start: int, stop: int) -> None:  # pragma: no cover
-    """Multiply by exp(-2 pi i turns cost)."""
-    for k in range(start, stop):
-        cosine, sine = _unit(turns * diagonal[k])
-        a, b = re[k], im[k]
-        re[k] = a * cosine + b * sine
-        im[k] = b * cosine - a * sine
+    """Multiply [start, stop) by exp(-2 pi i turns cost)."""
+    for base in range(start, stop, 16):
+        lanes.phase(re, im, diagonal, base, turns)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -82,10 +49,11 @@ def product_state(
         factor = 1.0
         for k in range(low, qubits):
             factor *= one[k] if block >> (k - low) & 1 else zero[k]
-        base = block << low
+        a, b = re[block << low :][:size], im[block << low :][:size]  # slices: an index that cannot wrap vectorises
+        scale = np.float32(factor)
         for x in range(size):
-            re[base + x] = np.float32(factor) * table[x]
-            im[base + x] = np.float32(0.0)
+            a[x] = scale * table[x]
+            b[x] = np.float32(0.0)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -97,65 +65,131 @@ def _mix_lanes(
     for base in range(start, stop, 1 << count):
         if plain:
             if count == 7:
-                lanes.plain_7(re, im, base, 16, c, x)
+                lanes.plain_7(re, im, base, 16, re, im, base, 16, c, x)
             elif count == 6:
-                lanes.plain_6(re, im, base, 16, c, x)
+                lanes.plain_6(re, im, base, 16, re, im, base, 16, c, x)
             elif count == 5:
-                lanes.plain_5(re, im, base, 16, c, x)
+                lanes.plain_5(re, im, base, 16, re, im, base, 16, c, x)
             else:
-                lanes.plain_4(re, im, base, 16, c, x)
+                lanes.plain_4(re, im, base, 16, re, im, base, 16, c, x)
         elif count == 7:
-            lanes.general_7(re, im, base, 16, c, xs, zs, 0)
+            lanes.general_7(re, im, base, 16, re, im, base, 16, c, xs, zs, 0)
         elif count == 6:
-            lanes.general_6(re, im, base, 16, c, xs, zs, 0)
+            lanes.general_6(re, im, base, 16, re, im, base, 16, c, xs, zs, 0)
         elif count == 5:
-            lanes.general_5(re, im, base, 16, c, xs, zs, 0)
+            lanes.general_5(re, im, base, 16, re, im, base, 16, c, xs, zs, 0)
         else:
-            lanes.general_4(re, im, base, 16, c, xs, zs, 0)
+            lanes.general_4(re, im, base, 16, re, im, base, 16, c, xs, zs, 0)
 
 
 @nb.njit(cache=True, nogil=True)
-def _mix_strided(
+def _turn(
     re: F4,
     im: F4,
-    start: int,
-    stop: int,
+    base: int,
+    stride: int,
+    to_re: F4,
+    to_im: F4,
+    to_base: int,
+    to_stride: int,
     columns: int,
-    shift: int,
-    first: int,
-    count: int,
+    radix: int,
+    qubit: int,
     plain: bool,
     c: np.float32,
     xs: F4,
     zs: F4,
 ) -> None:  # pragma: no cover - compiled
-    """Turn qubits first ... first + count - 1, the first of stride 2**shift (>= 16), of [start, stop).
-
-    ``columns`` (a multiple of 16, at most 2**shift) of each run of neighbours are turned, from ``start`` on.
-    """
+    """Turn ``radix`` (1 - 3) qubits from ``qubit`` on of ``columns`` neighbours, from one place to another."""
     x = xs[0]
+    if plain:
+        if radix == 3:
+            for k in range(0, columns, 16):
+                lanes.plain_3(re, im, base + k, stride, to_re, to_im, to_base + k, to_stride, c, x)
+        elif radix == 2:
+            for k in range(0, columns, 16):
+                lanes.plain_2(re, im, base + k, stride, to_re, to_im, to_base + k, to_stride, c, x)
+        else:
+            for k in range(0, columns, 16):
+                lanes.plain_1(re, im, base + k, stride, to_re, to_im, to_base + k, to_stride, c, x)
+    elif radix == 3:
+        for k in range(0, columns, 16):
+            lanes.general_3(re, im, base + k, stride, to_re, to_im, to_base + k, to_stride, c, xs, zs, qubit)
+    elif radix == 2:
+        for k in range(0, columns, 16):
+            lanes.general_2(re, im, base + k, stride, to_re, to_im, to_base + k, to_stride, c, xs, zs, qubit)
+    else:
+        for k in range(0, columns, 16):
+            lanes.general_1(re, im, base + k, stride, to_re, to_im, to_base + k, to_stride, c, xs, zs, qubit)
+
+
+@nb.njit(cache=True, nogil=True)
+def _mix_strided(
+    re: F4, im: F4, start: int, stop: int, shift: int, count: int, plain: bool, c: np.float32, xs: F4, zs: F4
+) -> None:  # pragma: no cover - compiled
+    """Turn qubits shift ... shift + count - 1 (strides of 16 and more) of [start, stop)."""
     done = 0
     while done < count:
         radix = min(3, count - done)
-        stride = 1 << (shift + done)
-        qubit = first + done
-        for high in range(start, stop, stride << radix):
-            for inner in range(0, stride, 1 << shift):
-                for base in range(high + inner, high + inner + columns, 16):
-                    if plain:
-                        if radix == 3:
-                            lanes.plain_3(re, im, base, stride, c, x)
-                        elif radix == 2:
-                            lanes.plain_2(re, im, base, stride, c, x)
-                        else:
-                            lanes.plain_1(re, im, base, stride, c, x)
-                    elif radix == 3:
-                        lanes.general_3(re, im, base, stride, c, xs, zs, qubit)
-                    elif radix == 2:
-                        lanes.general_2(re, im, base, stride, c, xs, zs, qubit)
-                    else:
-                        lanes.general_1(re, im, base, stride, c, xs, zs, qubit)
+        qubit = shift + done
+        stride = 1 << qubit
+        for base in range(start, stop, stride << radix):
+            _turn(re, im, base, stride, re, im, base, stride, stride, radix, qubit, plain, c, xs, zs)
         done += radix
+
+
+@nb.njit(cache=True, nogil=True)
+def _tile_width(rows: int, columns: int) -> int:  # pragma: no cover - compiled
+    """Columns of a tile: a power of two, at least 32 unless there are fewer."""
+    return min(columns, max(32, (1 << _TILE_QUBITS) // rows))
+
+
+@nb.njit(cache=True, nogil=True)
+def _mix_tiled(
+    re: F4,
+    im: F4,
+    start: int,
+    shift: int,
+    count: int,
+    first: int,
+    last: int,
+    tile_re: F4,
+    tile_im: F4,
+    plain: bool,
+    c: np.float32,
+    xs: F4,
+    zs: F4,
+) -> None:  # pragma: no cover - compiled
+    """Turn qubits shift ... shift + count - 1 of 2**count rows of 2**shift columns from ``start``, tiles [first, last).
+
+    The first butterfly reads rows far apart and writes them side by side into a small tile, the last one reads the tile
+    and writes them back: rows a power of two apart would push each other out of the cache in between.
+    """
+    rows = 1 << count
+    row = 1 << shift
+    width = _tile_width(rows, row)
+    for tile in range(first, last):
+        at = start + tile * width
+        if count <= 3:  # one butterfly serves them all
+            _turn(re, im, at, row, re, im, at, row, width, count, shift, plain, c, xs, zs)
+            continue
+        for k in range(0, rows, 8):
+            far, near = at + k * row, k * width
+            _turn(re, im, far, row, tile_re, tile_im, near, width, width, 3, shift, plain, c, xs, zs)
+        done = 3
+        while count - done > 3:
+            stride = width << done
+            for base in range(0, rows * width, stride << 3):
+                _turn(
+                    tile_re, tile_im, base, stride, tile_re, tile_im, base, stride, stride, 3, shift + done,
+                    plain, c, xs, zs,
+                )  # fmt: skip
+            done += 3
+        for k in range(1 << done):
+            _turn(
+                tile_re, tile_im, k * width, width << done, re, im, at + k * row, row << done, width, count - done,
+                shift + done, plain, c, xs, zs,
+            )  # fmt: skip
 
 
 @nb.njit(cache=True, nogil=True)
@@ -183,61 +217,48 @@ def low_pass(
         for base in range(start, stop, sub):
             _phase(re, im, diagonal, turns, base, base + sub)
             _mix_lanes(re, im, base, base + sub, lane_qubits, plain, c, xs, zs)
-            if sub_qubits > lane_qubits:
-                _mix_strided(
-                    re, im, base, base + sub, 128, lane_qubits, lane_qubits, sub_qubits - lane_qubits, plain, c, xs, zs
-                )
-        if block_qubits > sub_qubits:
-            _mix_strided(re, im, start, stop, sub, sub_qubits, sub_qubits, block_qubits - sub_qubits, plain, c, xs, zs)
+            _mix_strided(re, im, base, base + sub, lane_qubits, sub_qubits - lane_qubits, plain, c, xs, zs)
+        _mix_strided(re, im, start, stop, sub_qubits, block_qubits - sub_qubits, plain, c, xs, zs)
 
 
 @nb.njit(cache=True, nogil=True)
-def tile_columns(qubits: int) -> int:  # pragma: no cover - compiled
-    """Width of a high-pass tile, in amplitudes; a multiple of 16 that divides 2**BLOCK_QUBITS."""
-    high = qubits - BLOCK_QUBITS
-    return 1 << min(BLOCK_QUBITS, max(4, _TILE_QUBITS - high))
+def high_tiles(qubits: int) -> int:  # pragma: no cover - compiled
+    """Number of tiles of the high pass, for ``qubits`` > BLOCK_QUBITS."""
+    return int((1 << BLOCK_QUBITS) // _tile_width(1 << (qubits - BLOCK_QUBITS), 1 << BLOCK_QUBITS))
+
+
+def tile_size(qubits: int) -> int:
+    """Amplitudes of the tile that `high_pass` needs, for ``qubits`` > BLOCK_QUBITS."""
+    count = qubits - BLOCK_QUBITS
+    return int((1 << count) * _tile_width(1 << count, 1 << BLOCK_QUBITS))
+
+
+def aligned(size: int, offset_lines: int = 0) -> F4:
+    """``size`` float32 that begin on a cache line, so that no vector straddles two; not initialised.
+
+    ``offset_lines`` moves the beginning by whole lines: arrays of one length at the same place modulo 4 KiB would
+    compete for the same sets of the first-level cache.
+    """
+    line = 16
+    raw = np.empty(size + line * (offset_lines + 1), dtype=np.float32)
+    skip = -(raw.ctypes.data // 4) % line + line * offset_lines
+    return raw[skip : skip + size]
 
 
 @nb.njit(cache=True, nogil=True)
 def high_pass(
-    re: F4, im: F4, qubits: int, plain: bool, c: np.float32, xs: F4, zs: F4, first: int, last: int
+    re: F4,
+    im: F4,
+    qubits: int,
+    plain: bool,
+    c: np.float32,
+    xs: F4,
+    zs: F4,
+    tile_re: F4,
+    tile_im: F4,
+    first: int,
+    last: int,
 ) -> None:  # pragma: no cover - compiled
-    """Turn the qubits above BLOCK_QUBITS in tiles [first, last) of `tile_columns` columns."""
-    high = qubits - BLOCK_QUBITS
-    rows = 1 << high
-    width = tile_columns(qubits)
-    if high <= 3:  # one butterfly serves them all: no scratch
-        _mix_strided(
-            re,
-            im,
-            first * width,
-            first * width + 1,
-            (last - first) * width,
-            BLOCK_QUBITS,
-            BLOCK_QUBITS,
-            high,
-            plain,
-            c,
-            xs,
-            zs,
-        )
-        return
-    shift = 0
-    while 1 << shift < width:
-        shift += 1
-    tile_re = np.empty(rows * width, dtype=np.float32)
-    tile_im = np.empty(rows * width, dtype=np.float32)
-    for tile in range(first, last):
-        for row in range(rows):
-            far = (row << BLOCK_QUBITS) + tile * width
-            near = row * width
-            for k in range(width):
-                tile_re[near + k] = re[far + k]
-                tile_im[near + k] = im[far + k]
-        _mix_strided(tile_re, tile_im, 0, rows * width, width, shift, BLOCK_QUBITS, high, plain, c, xs, zs)
-        for row in range(rows):
-            far = (row << BLOCK_QUBITS) + tile * width
-            near = row * width
-            for k in range(width):
-                re[far + k] = tile_re[near + k]
-                im[far + k] = tile_im[near + k]
+    """Turn the qubits above BLOCK_QUBITS, tiles [first, last) of `high_tiles`."""
+    count = qubits - BLOCK_QUBITS
+    _mix_tiled(re, im, 0, BLOCK_QUBITS, count, first, last, tile_re, tile_im, plain, c, xs, zs)

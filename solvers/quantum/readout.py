@@ -19,11 +19,13 @@ def expectation(re: F4, im: F4, diagonal: F4, first: int, last: int) -> tuple[fl
     norm = 0.0
     mean = 0.0
     for chunk in range(first, last):
+        a, b = re[chunk * size :][:size], im[chunk * size :][:size]  # slices: an index that cannot wrap vectorises
+        c = diagonal[chunk * size :][:size]
         mass = cost = np.float32(0.0)
-        for k in range(chunk * size, (chunk + 1) * size):
-            p = re[k] * re[k] + im[k] * im[k]
+        for k in range(size):
+            p = a[k] * a[k] + b[k] * b[k]
             mass += p
-            cost += p * diagonal[k]
+            cost += p * c[k]
         norm += float(mass)
         mean += float(cost)
     return norm, mean
@@ -49,9 +51,10 @@ def _chunk_masses(re: F4, im: F4) -> NDArray[np.float64]:  # pragma: no cover - 
     size = min(re.size, 1 << CHUNK_QUBITS)
     out = np.empty(re.size // size)
     for chunk in range(out.size):
+        a, b = re[chunk * size :][:size], im[chunk * size :][:size]
         mass = np.float32(0.0)
-        for k in range(chunk * size, (chunk + 1) * size):
-            mass += re[k] * re[k] + im[k] * im[k]
+        for k in range(size):
+            mass += a[k] * a[k] + b[k] * b[k]
         out[chunk] = mass
     return out
 

@@ -99,8 +99,8 @@ class Statevector:
         self.cost = cost
         self.qubits = max(cost.size, LANE_QUBITS)  # idle qubits fill the smallest vector; `sample` drops them
         self.diagonal, self.centre = cost.diagonal(self.qubits)
-        self._real = np.empty(1 << self.qubits, dtype=np.float32)
-        self._imaginary = np.empty(1 << self.qubits, dtype=np.float32)
+        self._real = passes.aligned(1 << self.qubits)
+        self._imaginary = passes.aligned(1 << self.qubits, offset_lines=32)
         self._order: NDArray[np.uint32] | None = None
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -133,10 +133,16 @@ class Statevector:
         xs = (np.sin(beta) * self._sines).astype(np.float32)
         zs = (np.sin(beta) * self._cosines).astype(np.float32)
         blocks = 1 << max(0, qubits - passes.BLOCK_QUBITS)
+
+        def tiles() -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # one pair a thread
+            return passes.aligned(passes.tile_size(qubits)), passes.aligned(passes.tile_size(qubits), offset_lines=32)
+
         self._shared(blocks, lambda a, b: passes.low_pass(re, im, self.diagonal, turns, qubits, plain, c, xs, zs, a, b))
         if qubits > passes.BLOCK_QUBITS:
-            tiles = (1 << passes.BLOCK_QUBITS) // passes.tile_columns(qubits)
-            self._shared(tiles, lambda a, b: passes.high_pass(re, im, qubits, plain, c, xs, zs, a, b))
+            self._shared(
+                passes.high_tiles(qubits),
+                lambda a, b: passes.high_pass(re, im, qubits, plain, c, xs, zs, *tiles(), a, b),
+            )
 
     def _shared(self, count: int, work: Callable[[int, int], object]) -> None:
         """``work`` on ranges that cover [0, count), one range a thread."""

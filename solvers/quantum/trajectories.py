@@ -269,9 +269,10 @@ def _flip(re: F4, im: F4, a: int, b: int) -> None:  # pragma: no cover - compile
             signs[lane] = -1.0
     for base in range(0, re.size, 16):
         if base & high == high:
+            x, y = re[base:][:16], im[base:][:16]  # slices: an index that cannot wrap vectorises
             for lane in range(16):
-                re[base + lane] *= signs[lane]
-                im[base + lane] *= signs[lane]
+                x[lane] *= signs[lane]
+                y[lane] *= signs[lane]
 
 
 @nb.njit(cache=True, nogil=True)
