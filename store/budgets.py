@@ -232,7 +232,7 @@ class Budgets:
 
     def open_reservations(self, older_than: datetime, limit: int = 1000) -> tuple[Reservation, ...]:
         """Reservations still held that were made before ``older_than``, oldest first."""
-        statement = select(reservations).where(_r.state == ReservationState.RESERVED.value, _r.at < older_than)
+        statement = select(reservations).where(ledger.IS_OPEN, _r.at < older_than)
         with self._database.read() as connection:
             return tuple(_reservation(row) for row in connection.execute(statement.order_by(_r.at).limit(limit)))
 
@@ -250,7 +250,7 @@ class Budgets:
         """
         finished = jobs.c.state.in_(sorted(state.value for state in TERMINAL_STATES))
         statement = select(reservations).join(jobs, jobs.c.id == _r.job_id).where(finished)
-        statement = statement.where(_r.state == ReservationState.RESERVED.value, _r.at < older_than)
+        statement = statement.where(ledger.IS_OPEN, _r.at < older_than)
         with self._database.read() as connection:
             return tuple(_reservation(row) for row in connection.execute(statement.order_by(_r.at).limit(limit)))
 

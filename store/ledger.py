@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, and_, func, literal, select, union_all, update
+from sqlalchemy import Connection, Row, Select, Table, and_, func, literal, literal_column, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.amounts import TOTAL, UNITS, Amounts
@@ -26,6 +26,9 @@ Scope = tuple[str, str]
 """Project and period. Project ``""`` is the tenant as a whole, period ``"total"`` is all time."""
 
 _r = reservations.c
+IS_OPEN = _r.state == literal_column("'RESERVED'")
+"""Still held. A literal, since neither database finds a partial index by a parameter that it does not know yet."""
+
 _HELD = tuple(_r[f"held_{unit}"] for unit in UNITS)
 
 
@@ -131,8 +134,9 @@ def spent(connection: Connection, tenant: str, scopes: Collection[Scope]) -> dic
     numbered = list(scopes)
     statements: list[Select[Any]] = []
     for i, scope in enumerate(numbered):
-        open_now = (_r.state == ReservationState.RESERVED.value, *within(reservations, tenant, scope))
-        statements.append(select(literal(2 * i).label("i"), *_sum(_HELD)).where(*open_now))
+        statements.append(
+            select(literal(2 * i).label("i"), *_sum(_HELD)).where(IS_OPEN, *within(reservations, tenant, scope))
+        )
         columns = tuple(budget_settled.c[unit] for unit in UNITS)
         statements.append(
             select(literal(2 * i + 1).label("i"), *_sum(columns)).where(*within(budget_settled, tenant, scope))
