@@ -15,6 +15,7 @@ from services.cli.budget import budget
 from services.cli.decisions import decisions, replay, verify
 from services.cli.host import down, status, up
 from services.cli.jobs import jobs
+from services.cli.keys import keys
 from services.cli.output import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -75,7 +76,7 @@ def cli(
     context.obj = Session(state_dir, config_path, address, certificate_authority)
 
 
-for command in (up, down, status, solve, sample, jobs, backends, budget, decisions, verify, replay, batch, bench):
+for command in (up, down, status, solve, sample, jobs, backends, budget, decisions, verify, replay, keys, batch, bench):
     cli.add_command(command)
 
 
