@@ -60,7 +60,8 @@ def full_store(store: Store, now: datetime) -> Store:
                 for i in range(ROWS)
             ],
         )
-        connection.execute(text("ANALYZE"))
+        if not store.database.is_sqlite:  # which keeps no statistics by itself, as PostgreSQL does
+            connection.execute(text("ANALYZE"))
     store.budgets.set_limit("acme", "", "2026-11", Amounts(10**9, 10**9, 10**9))
     store.budgets.set_limit("acme", "north", "2026-11", Amounts(10**9, 10**9, 10**9))
     return store
@@ -109,7 +110,7 @@ def on_each_statement(store: Store, listen: Callable[..., None]) -> Iterator[Non
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_long_table_is_never_read_as_a_whole(full_store: Store, question: str, now: datetime) -> None:
     if full_store.database.is_sqlite:
-        assert sqlite_steps(full_store, question, now) < 5 * ROWS  # which are the least to look at every row
+        assert sqlite_steps(full_store, question, now) < ROWS  # to look at each takes five or more
         return
     asked: list[tuple[str, Any]] = []
 
