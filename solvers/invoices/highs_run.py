@@ -16,6 +16,7 @@ import numpy.typing as npt
 from solvers.stop import Stop
 
 POLL_S = 0.01
+TIME_LIMIT_SLACK_S = 2.0
 PATIENCE_S = 0.04
 """How long to wait for HiGHS to notice a stop before leaving it to its own thread."""
 
@@ -65,7 +66,8 @@ def stream(
     highs = configured(seed, options)
     timed = math.isfinite(stop.remaining_s())
     if timed:
-        highs.setOptionValue("time_limit", max(0.01, stop.remaining_s()))
+        # Only in case that HiGHS does not ask: the stop decides.
+        highs.setOptionValue("time_limit", stop.remaining_s() + TIME_LIMIT_SLACK_S)
     highs.passModel(lp)
     if start is not None:
         columns = np.arange(len(start), dtype=np.int32)

@@ -18,6 +18,7 @@ from solvers.invoices.cash_kernels import (
 )
 from solvers.invoices.model import Model
 from solvers.invoices.plan import InvoicePlan
+from solvers.stop import Stop
 
 EPSILON = 1e-9
 
@@ -154,5 +155,111 @@ def improve(model: Model, plan: InvoicePlan, items: npt.NDArray[np.int64], passe
         return None
     for _ in range(passes):
         if _descend(*arguments) <= EPSILON:
+            break
+    return InvoicePlan(date.astype(np.int16), where.astype(np.int16))
+
+
+@numba.njit(cache=True, nogil=True)
+def _move(item, t, a, sign, cash, paid, room, member, value):  # type: ignore[no-untyped-def]
+    """Book (sign 1) or unbook (sign -1) a choice."""
+    if t >= 0:
+        pay(paid, a, t, sign * cash[item, t])
+        take_room(room, member, item, sign * value[item])
+
+
+@numba.njit(cache=True, nogil=True)
+def _holds(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):  # type: ignore[no-untyped-def]
+    """Whether every cap and limit holds."""
+    for a in range(paid.shape[0]):
+        for t in range(paid.shape[1]):
+            if paid[a, t] > cap[a, t]:
+                return False
+    for left in room:
+        if left < 0:
+            return False
+    return not np.isfinite(cvar_limit) or risk(paid, available, floor, to_base, probability, alpha) <= cvar_limit
+
+
+@numba.njit(cache=True, nogil=True)
+def _swap_from(  # type: ignore[no-untyped-def]
+    first, items, option_t, option_a, cost, never, cash, cap, paid, room, member, value, date, where,
+    cvar_limit, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight,
+):  # fmt: skip
+    """The best joint move of ``items[first]`` and one later item, made if it saves; returns what it saved."""
+    i = items[first]
+    now = cash_cost(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
+    best, best_p, best_other, best_q = -1e-7 - 1e-12 * abs(now), -1, -1, -1
+    old_t, old_a = date[i], where[i]
+    own = never[i] if old_t < 0 else cost[i, old_t]
+    _move(i, old_t, old_a, -1, cash, paid, room, member, value)
+    for p in range(option_t.shape[1]):
+        t, a = option_t[first, p], option_a[first, p]
+        if t < -1 or (t == old_t and a == old_a):
+            continue
+        step = (never[i] if t < 0 else cost[i, t]) - own
+        _move(i, t, a, 1, cash, paid, room, member, value)
+        for other in range(first + 1, len(items)):
+            j = items[other]
+            old_u, old_b = date[j], where[j]
+            theirs = never[j] if old_u < 0 else cost[j, old_u]
+            _move(j, old_u, old_b, -1, cash, paid, room, member, value)
+            for q in range(option_t.shape[1]):
+                u, b = option_t[other, q], option_a[other, q]
+                if u < -1 or (u == old_u and b == old_b):
+                    continue
+                linear = step + (never[j] if u < 0 else cost[j, u]) - theirs
+                # Overdraft and risk cost at least nothing.
+                if linear - now >= best:
+                    continue
+                _move(j, u, b, 1, cash, paid, room, member, value)
+                if _holds(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):
+                    after = cash_cost(
+                        paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight
+                    )
+                    if linear + after - now < best:
+                        best, best_p, best_other, best_q = linear + after - now, p, other, q
+                _move(j, u, b, -1, cash, paid, room, member, value)
+            _move(j, old_u, old_b, 1, cash, paid, room, member, value)
+        _move(i, t, a, -1, cash, paid, room, member, value)
+    if best_p < 0:
+        _move(i, old_t, old_a, 1, cash, paid, room, member, value)
+        return 0.0
+    j = items[best_other]
+    date[i], where[i] = option_t[first, best_p], option_a[first, best_p]
+    _move(i, date[i], where[i], 1, cash, paid, room, member, value)
+    _move(j, date[j], where[j], -1, cash, paid, room, member, value)
+    date[j], where[j] = option_t[best_other, best_q], option_a[best_other, best_q]
+    _move(j, date[j], where[j], 1, cash, paid, room, member, value)
+    return -best
+
+
+def swap(
+    model: Model,
+    plan: InvoicePlan,
+    items: npt.NDArray[np.int64],
+    option_run: npt.NDArray[np.int64],
+    option_account: npt.NDArray[np.int64],
+    stop: Stop,
+    passes: int = 4,
+) -> InvoicePlan:
+    """``plan``, which must be feasible, made better by moving two of ``items`` at a time.
+
+    ``option_run`` and ``option_account``, shape (len(items), k), hold the options tried: run -1 for not paid, -2 for
+    none.
+    """
+    options, liquidity = model.options, model.liquidity
+    date, where = plan.date_index.astype(np.int64), plan.account_index.astype(np.int64)
+    arguments = (
+        items, option_run, option_account, options.cost, options.never, options.cash_minor, liquidity.cap_minor,
+        model.cumulated(plan), model.caps.limit_minor - model.cap_use(plan), model.caps.member,
+        model.columns.base_minor, date, where, liquidity.cvar_limit, *liquidity_arguments(liquidity),
+    )  # fmt: skip
+    for _ in range(passes):
+        saved = 0.0
+        for first in range(len(items) - 1):
+            if stop():
+                break
+            saved += _swap_from(first, *arguments)
+        if saved <= EPSILON:
             break
     return InvoicePlan(date.astype(np.int16), where.astype(np.int16))
