@@ -20,8 +20,11 @@ _MEMORY_BYTES = 1.5e9
 
 
 def fits_pyvrp(problem: RoutingProblem) -> bool:
-    """Whether PyVRP can honour every feature that ``problem`` uses, within memory for its dense matrices."""
-    if problem.has_multiple_windows:
+    """Whether PyVRP can honour every feature that ``problem`` uses, within memory for its dense matrices.
+
+    It refuses a release after the end of the window, which makes a visit impossible but is no error in the contract.
+    """
+    if problem.has_multiple_windows or (problem.release_s > problem.latest_s).any():
         return False
     if problem.has_shipments and not _shipments_fit(problem):
         return False
@@ -30,8 +33,11 @@ def fits_pyvrp(problem: RoutingProblem) -> bool:
 
 
 def _shipments_fit(problem: RoutingProblem) -> bool:
-    """PyVRP's shipments have no release time and cannot be counted as stops."""
-    return not problem.release_s[problem.n_visits :].any() and bool((problem.vehicle_max_stops >= UNLIMITED).all())
+    """PyVRP's shipments have no release time, cannot be counted as stops, and must not end before they begin."""
+    first = problem.n_visits
+    if problem.release_s[first:].any() or (problem.vehicle_max_stops < UNLIMITED).any():
+        return False
+    return bool((problem.latest_s[first + 1 :: 2] >= problem.earliest_s[first::2]).all())
 
 
 def _profiles(problem: RoutingProblem) -> dict[tuple[int, bytes], int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from solvers.routing.construction import construct
+from solvers.routing.injection import well_formed
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
 from solvers.routing.pyvrp_model import PyvrpModel, fits_pyvrp
@@ -31,9 +32,9 @@ _EXHAUSTIVE_UP_TO = 1_500
 class Pyvrp:
     """Iterated local search by PyVRP.
 
-    Takes everything but: several windows on a stop, shipments with a release or beside ``max_stops``, and problems
-    whose dense matrices would exceed 1.5 GB. Under a work limit a unit is an iteration, and runs are deterministic. The
-    control trace is ``{"iterations": n}``.
+    Takes everything but: several windows on a stop, a release after a window's end, shipments with a release, beside
+    ``max_stops`` or due before they may begin, and problems whose dense matrices would exceed 1.5 GB. Under a work
+    limit a unit is an iteration, and runs are deterministic. The control trace is ``{"iterations": n}``.
     """
 
     name = "pyvrp"
@@ -124,7 +125,7 @@ class _Run:
             ) -> None:
                 run.note(best)
 
-        initial = self._model.solution(start)
+        initial = self._model.solution(well_formed(problem, start))
         if initial.is_feasible():
             self._report(initial)
         ils = IteratedLocalSearchParams(callbacks=Callbacks(), exhaustive_on_best=problem.n_stops <= _EXHAUSTIVE_UP_TO)

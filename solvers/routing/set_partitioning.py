@@ -161,7 +161,9 @@ def _prices(A: Arrays, core: Core, stops: list[int]) -> tuple[FloatArray, float]
     own = sum(bundle.cost for bundle in core.chosen)
     covered = {stop for bundle in core.chosen for stop in bundle.route.visits}
     own += sum(float(A.prize[stop]) for stop in stops if stop not in covered)
-    if not solved.success or solved.fun is None:  # even shares of the incumbent are prices too, only the penalty is larger with them
+    if (
+        not solved.success or solved.fun is None
+    ):  # even shares of the incumbent are prices too, only the penalty is larger with them
         shares = np.zeros(len(stops))
         for bundle in core.chosen:
             at = [column[s] for s in bundle.route.visits if s in column]

@@ -13,7 +13,10 @@ from solvers.routing.data import (
     VisitRow,
     Window,
 )
+from solvers.routing.injection import repaired
+from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
+from solvers.routing.unassigned import unassigned
 from solvers.stop import Never
 
 
@@ -32,4 +35,7 @@ def warm() -> None:
         RoutingData(places, (vehicle._replace(available=3),), visits),
     ):
         problem = RoutingProblem.of(data)
-        problem.verify(construct(problem, 0, Never()))
+        plan = construct(problem, 0, Never())
+        problem.verify(plan)
+        unassigned(problem, RoutingPlan(plan.routes[1:]))
+        repaired(problem, RoutingPlan(plan.routes[1:]), 0, Never())
