@@ -67,7 +67,7 @@ class NoisySimulator:
         *,
         price: Price | None = None,
         snapshot: str = "fez",
-        max_variables: int = 12,
+        max_variables: int = 14,
         max_shots: int = 20_000,
         transpiler_seeds: int = 3,
         search_s: float = 0.3,

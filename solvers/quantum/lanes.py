@@ -226,6 +226,23 @@ def phase(typing_context, re, im, diagonal, base, turns):  # type: ignore[no-unt
     return types.void(re, im, diagonal, types.intp, types.float32), emit
 
 
+@intrinsic
+def scale(typing_context, re, im, base, factors):  # type: ignore[no-untyped-def] # noqa: ARG001
+    """``scale(re, im, base, factors)``: multiply 16 amplitudes by as many real factors, in place."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def place(k: int, index: Any) -> Any:
+            array = context.make_array(signature.args[k])(context, builder, arguments[k])
+            return _vector_at(builder, array.data, index)
+
+        factor = builder.load(place(3, ir.Constant(_INDEX, 0)), align=4)
+        for part in (place(0, arguments[2]), place(1, arguments[2])):
+            builder.store(builder.fmul(builder.load(part, align=4), factor), part, align=4)
+        return context.get_dummy_value()
+
+    return types.void(re, im, types.intp, factors), emit
+
+
 def _product(builder: Any, a: tuple[Any, Any], b: tuple[Any, Any], more: tuple[Any, Any] | None) -> tuple[Any, Any]:
     """Complex ``a * b + more``."""
     pair = _Pair(builder)

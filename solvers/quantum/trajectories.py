@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from solvers.quantum import lanes
 from solvers.quantum.lanes import LANE_QUBITS
+from solvers.quantum.passes import aligned
 
 F4 = NDArray[np.float32]
 C16 = NDArray[np.complex128]
@@ -207,6 +208,8 @@ def _shots(plan: _Plan, prefix: _Prefix, shots: int, rng: np.random.Generator) -
         code[order],
         values[order],
         rng.random(shots),
+        aligned(1 << plan.qubits),
+        aligned(1 << plan.qubits, offset_lines=32),
         out,
     )
     return out
@@ -269,10 +272,7 @@ def _flip(re: F4, im: F4, a: int, b: int) -> None:  # pragma: no cover - compile
             signs[lane] = -1.0
     for base in range(0, re.size, 16):
         if base & high == high:
-            x, y = re[base:][:16], im[base:][:16]  # slices: an index that cannot wrap vectorises
-            for lane in range(16):
-                x[lane] *= signs[lane]
-                y[lane] *= signs[lane]
+            lanes.scale(re, im, base, signs)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -314,7 +314,7 @@ def _checkpoints(re: F4, im: F4, pairs: NDArray[np.int64], fused: C16, every: in
 def _draw(re: F4, im: F4, uniform: float) -> int:  # pragma: no cover - compiled
     total = 0.0
     for k in range(re.size):
-        total += re[k] * re[k] + im[k] * im[k]
+        total += np.float64(re[k] * re[k] + im[k] * im[k])
     left = uniform * total
     last = 0
     for k in range(re.size):
@@ -342,6 +342,8 @@ def _run(
     codes: NDArray[np.int64],
     values: NDArray[np.float64],
     uniforms: NDArray[np.float64],
+    re: F4,
+    im: F4,
     out: NDArray[np.int64],
 ) -> None:  # pragma: no cover - compiled
     paulis = np.zeros((4, 2, 2), dtype=np.complex128)
@@ -351,7 +353,6 @@ def _run(
     paulis[3, 0, 0], paulis[3, 1, 1] = 1.0, -1.0
     blocks = len(pairs)
     last = len(prefix_re) - 1
-    re, im = prefix_re[0].copy(), prefix_im[0].copy()
     for shot in range(out.size):
         event, end = starts[shot], starts[shot + 1]
         if event == end:
