@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,15 +12,14 @@ import ray
 from ray.exceptions import RayError
 
 from actors import logs
-from actors.messages import Box, Incumbent, Outcome, SolveOrder
+from actors.messages import Incumbent, Outcome, SolveOrder
 from actors.names import SCHEDULER, actor, worker_name
+from actors.restore import restore_order
 from actors.settings import Settings
 from actors.solve import LEASE_S, Solve
-from federation.policy import Policy
-from solvers import canonical
+from actors.upkeep import settle_leaks
 from solvers.errors import IsinglassError, JobError
 from solvers.registry import KINDS, problem_kind
-from store.jobs import Job
 from store.store import Store
 
 _RECOVER_S = 1.0
@@ -113,6 +111,8 @@ class Coordinator:
         finally:
             del self._jobs[job_id]
             solve.close_watchers()
+            if solve.observing is not None:
+                self._keep(_logged(solve.observing, job_id))
 
     async def _run_quietly(self, solve: Solve) -> None:
         """For jobs that nobody waits for: an error is logged, and the lease runs out for another try."""
@@ -164,32 +164,13 @@ class Coordinator:
                     solve = Solve(order, self._settings, self._store, self._name, claim.token)
                     solve.log.info("job_taken_over", holder=self._name)
                     self._keep(self._run_quietly(solve))
+                await asyncio.to_thread(settle_leaks, self._store)
             except (IsinglassError, OSError):
                 logs.logger().error("recovery_failed", exc_info=True)
 
 
-def restore_order(store: Store, job: Job) -> SolveOrder:
-    """The order of an accepted job, from the store alone.
-
-    Its deadline stands; when it has passed, half a second is left for the insurance.
-
-    Raises
-    ------
-    CorruptRecord
-        When the stored request does not match its digest.
-
-    """
-    request = canonical.loads(store.artifacts.get(job.request_digest))
-    problem = problem_kind(job.kind).codec.problem_from_json(request["problem"])
-    return SolveOrder(
-        job_id=job.id,
-        tenant=job.tenant,
-        project=request.get("project", ""),
-        kind=job.kind,
-        correlation_id=job.correlation_id,
-        request_digest=job.request_digest,
-        policy=Policy.from_json(dict(job.policy_json)),
-        problem=Box.pack(problem),
-        accepted_at=job.accepted_at,
-        finish_by_s=max(job.deadline_at.timestamp(), time.time() + 0.5),
-    )
+async def _logged(observing: Awaitable[None], job_id: str) -> None:
+    try:
+        await observing
+    except Exception:  # noqa: BLE001 - the answer has left; what selection learns from is not worth more than a line
+        logs.logger().error("observation_failed", job_id=job_id, exc_info=True)

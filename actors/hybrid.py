@@ -13,7 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from actors.messages import KernelOrder, LiftOrder
 from actors.names import SCHEDULER, actor, device_name, worker_name
-from backends.backend import Estimate, Program
+from backends.backend import BackendFacts, Estimate, Program
 from federation.attack import BackendChoice
 from federation.reasons import Reason
 from federation.report import Contribution
@@ -133,9 +133,7 @@ class HybridStep:
         worst = Amounts(estimate.cost_usd_micros, choice.shots, round(estimate.seconds * 1000))
         if estimate.cost_usd_micros > 0:
             limit = Amounts(solve.order.policy.budget_usd_micros, solve.order.policy.max_shots, MAX_AMOUNT)
-            self._reservation = await actor(SCHEDULER).reserve.remote(
-                solve.order.tenant, solve.order.project, solve.order.job_id, choice.name, key, worst, limit
-            )
+            self._reservation = await self._reserve(key, worst, limit)
             # Until the bill is known the worst case stands: a job that ends now settles that.
             solve.trail.settle(self._reservation, worst)
         samples: dimod.SampleSet = await self._submit(device, program, key, left_s)
@@ -145,6 +143,23 @@ class HybridStep:
             )
             solve.trail.settle(self._reservation, charged)
         return samples
+
+    async def _reserve(self, key: str, worst: Amounts, limit: Amounts) -> str:
+        """The reservation's id. A job that ends while the scheduler is at it gives the reservation back."""
+        solve = self._solve
+        reserving = asyncio.ensure_future(
+            _result(
+                actor(SCHEDULER).reserve.remote(
+                    solve.order.tenant, solve.order.project, solve.order.job_id, self._choice.name, key, worst, limit
+                )
+            )
+        )
+        try:
+            reservation: str = await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            reserving.add_done_callback(_give_back)
+            raise
+        return reservation
 
     async def _submit(self, device: Any, program: Program, key: str, timeout_s: float) -> dimod.SampleSet:
         choice = self._choice
@@ -176,6 +191,7 @@ class HybridStep:
         solve, choice = self._solve, self._choice
         raw = json.dumps(samples.to_serializable(), default=str).encode()
         digest = await asyncio.to_thread(solve.store.artifacts.put, raw)
+        facts: BackendFacts = await actor(device_name(choice.name)).facts.remote()
         info = {name: value for name, value in samples.info.items() if isinstance(value, (int, float, str))}
         solve.trail.backends.append(
             {
@@ -187,6 +203,8 @@ class HybridStep:
                 "layers": choice.layers,
                 "seed": solve.order.policy.seed,
                 "samples_digest": digest,
+                "calibration_id": facts.calibration_id,
+                "price": asdict(facts.price),
                 "info": info,
             }
         )
@@ -215,6 +233,15 @@ class HybridStep:
 
     def _note(self, contribution: Contribution) -> None:
         self._solve.trail.contributions.append(contribution)
+
+
+async def _result(reference: Any) -> Any:
+    return await reference
+
+
+def _give_back(reserving: asyncio.Future[str]) -> None:
+    if not reserving.cancelled() and reserving.exception() is None:
+        actor(SCHEDULER).unreserve.remote(reserving.result())
 
 
 def _budget_reason(error: BudgetExceeded) -> Reason:

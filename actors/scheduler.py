@@ -164,6 +164,10 @@ class Scheduler:
         )
         return reservation
 
+    async def unreserve(self, reservation_id: str) -> None:
+        """Give back what was reserved for a submission that was never made."""
+        await asyncio.to_thread(self._store.budgets.release, reservation_id)
+
     async def allow(self, backend: str) -> bool:
         """Whether a submission may go out now; a true answer is followed by `report`."""
         return self._breakers[backend].allow(time.time())
@@ -245,8 +249,19 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - whatever a vendor's client raises, the others go on
             self._unavailable[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             return
+        earlier = self._facts.get(name)
         self._facts[name] = facts
+        if facts.calibration and (earlier is None or earlier.calibration_id != facts.calibration_id):
+            await asyncio.to_thread(self._keep_calibration, facts)
         if facts.available:
             self._unavailable.pop(name, None)
         else:
             self._unavailable[name] = "the backend says it is offline"
+
+    def _keep_calibration(self, facts: BackendFacts) -> None:
+        """Snapshots go to the store with a date per value: decision records name them by their id."""
+        values = [
+            {"name": value.name, "where": value.where, "value": value.value, "date": value.date.isoformat()}
+            for value in facts.calibration
+        ]
+        self._store.observations.record_calibration(facts.name, facts.calibration_id, values, datetime.now(UTC))

@@ -20,6 +20,7 @@ from actors.messages import Found, Incumbent, Outcome, RunEnd, SolveOrder, Strat
 from actors.names import SCHEDULER, actor, worker_name
 from actors.scheduler import JobCard, Opening
 from actors.settings import Settings
+from actors.upkeep import Events, observe_job
 from federation.attack import Attack
 from federation.reasons import Reason
 from federation.report import Contribution, relative_gap
@@ -64,6 +65,8 @@ class Solve:
         self.insurance_s = 0.0
         self.reason = ""
         self.cancelled = False
+        self.observing: asyncio.Task[None] | None = None
+        """Recording of observations, after the answer left."""
         self.began_s = time.time()
         self._settings, self.store, self.coordinator = settings, store, coordinator
         self._done = asyncio.Event()
@@ -105,6 +108,7 @@ class Solve:
                     self.store.jobs.lease, order.job_id, self.coordinator, LEASE_S, datetime.now(UTC), order.takeover
                 )
             background.append(asyncio.create_task(self._heartbeat()))
+            background.append(asyncio.create_task(Events(self).run()))
             await self._insure()
             opened = await opening
             background += self._begin(opened, accepted)
@@ -116,7 +120,9 @@ class Solve:
             await self._end_lanes()
             for task in background:
                 task.cancel()
-        return await Finish(self).commit()
+        outcome = await Finish(self).commit()
+        self.observing = asyncio.create_task(asyncio.to_thread(observe_job, self, outcome.report))
+        return outcome
 
     def _begin(self, opened: Opening | None, accepted: list[str]) -> list[asyncio.Task[Any]]:
         """Start lanes on the granted workers, and the hybrid step."""

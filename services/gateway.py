@@ -134,7 +134,8 @@ class Gateway:
         self._decisions = DecisionsApi(store)
         for name in KINDS:
             problem_kind(name).warm()
-        self._upkeep = [asyncio.ensure_future(self._solving.watch_scheduler())]
+        upkeep = (self._solving.watch_scheduler(), self._solving.end_abandoned())
+        self._upkeep = [asyncio.ensure_future(task) for task in upkeep]
 
     # RoutingService
 

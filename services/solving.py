@@ -19,16 +19,17 @@ from actors.finish import commit, observe
 from actors.messages import Box, Incumbent, Outcome, SolveOrder, Trail
 from actors.metrics import metrics
 from actors.names import SCHEDULER, actor, coordinator_name
+from actors.restore import restore_order
 from actors.settings import Settings
 from federation.admission import admit
 from federation.policy import Policy
 from federation.reasons import Reason
 from federation.report import Contribution, Report, ServiceLevel, Timings, relative_gap, status_of
 from services.convert.common import policy_from_message, policy_to_json, report_from_json, report_to_message, with_total
-from services.insurance import Insurance, Insured
+from services.insurance import Insurance, Insured, insure
 from services.kinds import ServiceKind, service_kinds
 from solvers import canonical
-from solvers.errors import CorruptRecord, FieldViolation, InvalidProblem, JobError
+from solvers.errors import CorruptRecord, FieldViolation, InvalidProblem, IsinglassError, JobError
 from solvers.registry import problem_kind
 from store.decisions import new_decision_id
 from store.jobs import Job
@@ -43,6 +44,8 @@ _PULSE_S = 0.5
 _SERVICE_S = 0.5
 """How long a job keeps a worker while others wait: the fair queue's quantum."""
 _STORED_POLL_S = 0.05
+_ABANDONED_S = 2.0
+_ABANDONED_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -412,6 +415,51 @@ class Solving:
             else:
                 self._queue_length, self._workers = pulse.queue_length, pulse.workers
             await asyncio.sleep(_PULSE_S)
+
+    async def end_abandoned(self) -> None:
+        """End jobs whose deadline has passed while no coordinator answers. Runs as long as the gateway.
+
+        Coordinators take over each other's jobs and those of their former selves; this is for the time without any.
+        """
+        while True:
+            await asyncio.sleep(_ABANDONED_S)
+            if await self._some_coordinator():
+                continue
+            try:
+                await asyncio.to_thread(self._end_overdue)
+            except (IsinglassError, OSError):
+                logs.logger().error("ending_abandoned_failed", exc_info=True)
+
+    async def _some_coordinator(self) -> bool:
+        for index in range(self._settings.coordinators):
+            try:
+                await asyncio.wait_for(_result(actor(coordinator_name(index)).pid.remote()), 1.0)
+            except (RayError, TimeoutError, ValueError):
+                continue
+            return True
+        return False
+
+    def _end_overdue(self) -> None:
+        now = datetime.now(UTC)
+        for claim in self._store.jobs.claim_expired("gateway", _INSURANCE_LEASE_S, now, _ABANDONED_MOST):
+            if claim.job.deadline_at + timedelta(seconds=_ABANDONED_S) > now:
+                continue  # its coordinator comes back first: the lease runs out again
+            order = restore_order(self._store, claim.job)
+            problem = order.problem.open()
+            until_s = time.monotonic() + _ABANDONED_S
+            insured = insure(order.kind, problem, order.policy.seed, until_s)
+            accepted = Accepted(
+                kind=service_kinds()[order.kind],
+                job_id=order.job_id,
+                is_new=False,
+                problem=problem,
+                order=order,
+                received_s=time.monotonic(),
+                guard_at_s=until_s,
+                insurance=Future(),
+            )
+            report = self._insured_report(accepted, insured, Reason.COORDINATOR_UNREACHABLE)
+            self._end_with_in_thread(accepted, Outcome(insured.plan, report))
 
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         """Run ``work`` beside the call; it is kept until it ends."""
