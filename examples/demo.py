@@ -47,7 +47,7 @@ def main() -> int:
         "city day": (read_file(HERE / "city_day.json", None, CsvOptions()), 15.0, OUT / "routes.svg"),
         "quarter": (read_file(HERE / "quarter.csv", None, CsvOptions()), 10.0, OUT / "cash.svg"),
     }
-    _say(f"starting the service (state in {config.state_dir})")
+    _say(f"starting the service (state in {_short(config.state_dir)})")
     with host.temporary(config) as info, Client(info.grpc_address, read_key(config.state_dir)) as client:
         _say(f"a budget of ${BUDGET_USD:.2f} for metered backends")
         _set_budget(client)
@@ -57,12 +57,16 @@ def main() -> int:
         _say(f"killed {killed}; the same requests again, {AFTER_THE_CRASH_S:g} s each")
         kept += [_solve_in_ruins(client, name, question) for name, (question, _, _) in questions.items()]
         _say("shutting down")
-    _say(f"pictures: {OUT / 'routes.svg'}, {OUT / 'cash.svg'}")
+    _say(f"pictures: {_short(OUT / 'routes.svg')}, {_short(OUT / 'cash.svg')}")
     return 0 if all(kept) else 1
 
 
 def _say(text: str) -> None:
     click.echo(click.style(f"\n== {text}", bold=True))
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path)
 
 
 def _free_port() -> int:
@@ -72,9 +76,15 @@ def _free_port() -> int:
 
 
 def _set_budget(client: Client) -> None:
-    from protos.federation_pb2 import BudgetAmounts, SetBudgetRequest
+    """Give this run its own budget, on top of what earlier runs have spent."""
+    from protos.federation_pb2 import BudgetAmounts, GetBudgetRequest, SetBudgetRequest
 
-    limit = BudgetAmounts(usd=BUDGET_USD, shots=BUDGET_SHOTS, device_seconds=BUDGET_DEVICE_S)
+    so_far = client.call(client.federation.GetBudget, GetBudgetRequest())
+    limit = BudgetAmounts(
+        usd=so_far.reserved.usd + so_far.settled.usd + BUDGET_USD,
+        shots=so_far.reserved.shots + so_far.settled.shots + BUDGET_SHOTS,
+        device_seconds=so_far.reserved.device_seconds + so_far.settled.device_seconds + BUDGET_DEVICE_S,
+    )
     client.call(client.federation.SetBudget, SetBudgetRequest(limit=limit))
 
 
@@ -88,7 +98,7 @@ def _solve(client: Client, info: ServiceInfo, name: str, question: Question, dea
         return False
     picture.write_text(svg(question, response))
     decision = response.report.decision_id
-    _say(f"{name}: isinglass --state-dir {info.state_dir} verify {decision}")
+    _say(f"{name}: isinglass --state-dir {_short(info.state_dir)} verify {decision}")
     verified = isinglass(["--state-dir", str(info.state_dir), "verify", decision]) == 0
     return bool(response.report.feasible) and verified
 
