@@ -10,6 +10,7 @@ from solvers.routing.arrays import Arrays
 from solvers.routing.data import IntArray
 from solvers.routing.draft import draft_of, insert, leaders
 from solvers.routing.evaluation import route_cost
+from solvers.routing.injection import well_formed
 from solvers.routing.neighbours import nearest_stops
 from solvers.routing.plan import Route, RoutingPlan
 from solvers.routing.problem import RoutingProblem
@@ -67,7 +68,7 @@ def undecided_core(
     known = {_key(route) for route in routes}
     others: dict[tuple[int, frozenset[int]], Bundle] = {}
     for plan in pool:
-        for route in plan.routes:
+        for route in well_formed(problem, plan).routes:
             key = _key(route)
             if route.visits and key not in known:
                 bundle = Bundle(route, _cost(A, route))

@@ -27,7 +27,7 @@ def verify(problem: RoutingProblem, plan: RoutingPlan) -> Verdict:
     A vehicle is named ``<type>#<index within the type>``. The objective of a plan with unknown indices is ``inf``.
     """
     violations: list[Violation] = []
-    terms = dict.fromkeys(("fixed", "distance", "duration", "prizes"), 0.0)
+    costs: dict[str, list[float]] = {"fixed": [], "distance": [], "duration": []}
     used: Counter[int] = Counter()
     served: Counter[int] = Counter()
     place: dict[int, tuple[int, int]] = {}
@@ -43,12 +43,14 @@ def verify(problem: RoutingProblem, plan: RoutingPlan) -> Verdict:
         for position, stop in enumerate(route.visits):
             served[stop] += 1
             place[stop] = (r, position)
-        _route(problem, route, name, violations, terms)
+        _route(problem, route, name, violations, costs)
     for t, number in used.items():
         if number > problem.vehicle_count[t]:
             excess = float(number - problem.vehicle_count[t])
             violations.append(Violation("fleet", problem.data.vehicles[t].id, excess))
-    _service(problem, served, violations, terms)
+    # exactly rounded sums: the same routes in another order have the same objective
+    terms = {name: math.fsum(values) for name, values in costs.items()}
+    terms["prizes"] = _service(problem, served, violations)
     _pairs(problem, place, violations)
     objective = math.fsum(terms.values()) if priced else math.inf
     return Verdict(objective, not violations, tuple(violations), terms)
@@ -121,9 +123,9 @@ def loads_on_board(problem: RoutingProblem, route: Route) -> IntArray:
 
 
 def _route(
-    problem: RoutingProblem, route: Route, name: str, violations: list[Violation], terms: dict[str, float]
+    problem: RoutingProblem, route: Route, name: str, violations: list[Violation], costs: dict[str, list[float]]
 ) -> None:
-    """Check one route by itself and add its costs to ``terms``."""
+    """Check one route by itself and add its parts of the objective to ``costs``."""
     t = route.vehicle_type
     stops = np.array(route.visits, dtype=np.int64)
     violations.extend(
@@ -144,9 +146,9 @@ def _route(
         violations.append(Violation("max_distance", name, distance - float(problem.max_distance[t])))
     timing = least_duration(timed_route(problem, route))
     _times(problem, route, timing, name, violations)
-    terms["fixed"] += float(problem.fixed_cost[t])
-    terms["distance"] += float(problem.cost_per_distance[t]) * distance
-    terms["duration"] += float(problem.cost_per_duration[t]) * timing.duration_s
+    costs["fixed"].append(float(problem.fixed_cost[t]))
+    costs["distance"].append(float(problem.cost_per_distance[t]) * distance)
+    costs["duration"].append(float(problem.cost_per_duration[t]) * timing.duration_s)
 
 
 def _times(problem: RoutingProblem, route: Route, timing: Timing, name: str, violations: list[Violation]) -> None:
@@ -174,10 +176,8 @@ def _backhauls(problem: RoutingProblem, stops: IntArray, name: str, violations: 
         violations.append(Violation("backhaul_order", name, float(wrong)))
 
 
-def _service(
-    problem: RoutingProblem, served: Counter[int], violations: list[Violation], terms: dict[str, float]
-) -> None:
-    """Every stop at most once; what must be served is; what is left out costs its prize."""
+def _service(problem: RoutingProblem, served: Counter[int], violations: list[Violation]) -> float:
+    """Every stop at most once, and what must be served is; returns the prizes of what is left out."""
     counts = np.zeros(problem.n_stops, dtype=np.int64)
     for stop, number in served.items():
         counts[stop] = number
@@ -185,13 +185,13 @@ def _service(
         Violation("duplicate", problem.stop_ids[stop], float(counts[stop] - 1)) for stop in np.flatnonzero(counts > 1)
     )
     missing = np.flatnonzero(counts == 0)
-    terms["prizes"] = math.fsum(problem.prize[missing].tolist())
     first_leg = problem.n_visits
     for stop in missing[~problem.optional[missing]].tolist():
         if stop < first_leg:
             violations.append(Violation("mandatory", problem.stop_ids[stop], 1.0))
         elif (stop - first_leg) % 2 == 0 and counts[stop + 1] == 0:  # with one leg only it is a pairing violation
             violations.append(Violation("mandatory", problem.data.shipments[(stop - first_leg) // 2].id, 1.0))
+    return math.fsum(problem.prize[missing].tolist())
 
 
 def _pairs(problem: RoutingProblem, place: dict[int, tuple[int, int]], violations: list[Violation]) -> None:
