@@ -9,30 +9,26 @@ import click
 
 from services.cli.output import note
 from services.cli.read import Question
-from solvers.errors import PolicyUnmet
 
 
-def write_plot(question: Question, response: Any, path: Path) -> None:
-    """Write the picture of ``response`` to ``path``; says so when there is no plan to draw.
-
-    Raises
-    ------
-    PolicyUnmet
-        When this kind of problem has no picture.
-
-    """
-    if question.kind == "binary":
-        raise PolicyUnmet("samples of a binary model have no picture; leave --plot out")
+def write_plot(question: Question, response: Any, path: Path) -> bool:
+    """Write the picture of ``response`` to ``path``; whether it could. Says why not on standard error."""
     if not response.HasField("plan"):
-        note(f"isinglass: there is no plan to draw; {path} was not written")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(svg(question, response))
+        note(f"isinglass: there is no plan to draw; {click.format_filename(path)} was not written")
+        return True
+    text = svg(question, response)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        note(f"isinglass: {click.format_filename(path)} could not be written: {error.strerror}")
+        return False
     note(f"isinglass: wrote {click.format_filename(path)}")
+    return True
 
 
 def svg(question: Question, response: Any) -> str:
-    """The picture of ``response``."""
+    """The picture of ``response`` to a question about routes or invoices."""
     if question.kind == "routing":
         from services.convert import routing
         from services.plots import route_map_svg

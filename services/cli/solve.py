@@ -49,6 +49,8 @@ def solve(
     (invoices). Options win over the policy in the file. Exit code 1 when no feasible plan was found.
     """
     question = read_file(path, kind, _csv(options))
+    if plot_path is not None and question.kind == "binary":
+        raise click.UsageError("samples of a binary model have no picture; leave --plot out")
     return _run(session, question, _policy(options), plot_path, as_json=as_json)
 
 
@@ -104,9 +106,8 @@ def _run(session: Session, question: Question, policy: PolicyOptions, plot_path:
             f"isinglass: {wall_s:.1f} s in all: {session.started_s:.1f} s to start the service, "
             f"{report.timings.total_s:.3f} s from the request's receipt to its reply"
         )
-    if plot_path is not None:
-        write_plot(question, response, plot_path)
-    return EXIT_OK if report.feasible else EXIT_REFUSED
+    drawn = plot_path is None or write_plot(question, response, plot_path)
+    return EXIT_OK if report.feasible and drawn else EXIT_REFUSED
 
 
 def ask(client: Client, question: Question, *, show_progress: bool = False) -> Any:

@@ -14,6 +14,7 @@ from benchmarks import service as service_bench
 from protos.common_pb2 import FULL, INSURANCE, OPTIMAL, SolveReport, Timings
 from protos.federation_pb2 import Budget
 from protos.invoices_pb2 import PrioritizeInvoicesResponse
+from services.convert.invoices import problem_from_message
 
 PARTS = ("solver", "network", "queue", "verify", "store", "rest")
 
@@ -65,9 +66,8 @@ def test_a_bench_that_the_service_refuses_says_so(run: Run, service: FakeService
 
 
 def test_requests_of_the_bench_are_problems_that_the_contract_takes() -> None:
-    convert = pytest.importorskip("services.convert.invoices", reason="the invoice converter is not there")
     for seed in range(20):
-        problem = convert.problem_from_message(service_bench.invoice_request(seed).problem)
+        problem = problem_from_message(service_bench.invoice_request(seed).problem)
         assert problem.features().values["size"] == service_bench.INVOICES
 
 
