@@ -135,7 +135,7 @@ def spent(connection: Connection, tenant: str, scopes: Collection[Scope]) -> dic
     statements: list[Select[Any]] = []
     for i, scope in enumerate(numbered):
         held = select(literal(2 * i).label("i"), *_sum(_HELD)).where(IS_OPEN, *within(reservations, tenant, scope))
-        statements.append(held.with_hint(reservations, "INDEXED BY ix_reservations_held", "sqlite"))
+        statements.append(held)
         columns = tuple(budget_settled.c[unit] for unit in UNITS)
         statements.append(
             select(literal(2 * i + 1).label("i"), *_sum(columns)).where(*within(budget_settled, tenant, scope))

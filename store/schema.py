@@ -129,12 +129,17 @@ reservations = Table(
     CheckConstraint("held_usd_micros >= 0 AND held_shots >= 0 AND held_device_ms >= 0", name="held"),
     Index(None, "tenant", "seq"),
     Index(None, "tenant", "period", "seq"),
-    # What is held now is few rows among many that are settled.
+    # What is held now is few rows among many that are settled. Every column that the sums read is in it: SQLite keeps
+    # no statistics by itself and prefers this index to the others only for that.
     Index(
         "ix_reservations_held",
         "tenant",
         "period",
         "project",
+        "state",
+        "held_usd_micros",
+        "held_shots",
+        "held_device_ms",
         sqlite_where=text("state = 'RESERVED'"),
         postgresql_where=text("state = 'RESERVED'"),
     ),

@@ -14,7 +14,7 @@ from store.leases import JobState
 from store.schema import jobs, reservations
 from store.store import Store
 
-ROWS = 4000
+ROWS = 3000
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_reservations_held",
         "reservations",
-        ["tenant", "period", "project"],
+        ["tenant", "period", "project", "state", "held_usd_micros", "held_shots", "held_device_ms"],
         sqlite_where=_HELD_NOW,
         postgresql_where=_HELD_NOW,
     )
