@@ -1,0 +1,96 @@
+"""Operators' tools for the store: ``python -m store COMMAND``. The runbook is docs/runbook-store.md."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from store.budgets import Budgets
+from store.database import open_database
+from store.decisions import Decisions
+from store.signing import Signer
+from store.transfer import copy_database
+
+
+@click.group()
+def main() -> None:
+    """Look after the durable state of Isinglass."""
+
+
+@main.command()
+@click.argument("url")
+def migrate(url: str) -> None:
+    """Bring the schema of the database at URL to this release's."""
+    database = open_database(url)
+    click.echo(f"{database!r} is at {database.version()}")
+    database.close()
+
+
+@main.command()
+@click.argument("source")
+@click.argument("target")
+def copy(source: str, target: str) -> None:
+    """Copy everything from the database at SOURCE to the empty one at TARGET. Stop the service first."""
+    reading, writing = open_database(source), open_database(target)
+    try:
+        for table, rows in copy_database(reading, writing).items():
+            click.echo(f"{rows:>10} {table}")
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        reading.close()
+        writing.close()
+
+
+@main.command()
+@click.argument("url")
+@click.argument("state_dir")
+def verify(url: str, state_dir: str) -> None:
+    """Check the whole decision log at URL with the public keys in STATE_DIR; fails when anything was altered."""
+    database = open_database(url)
+    failed = Decisions(database, Signer(state_dir)).verify_log()
+    database.close()
+    for check in failed:
+        click.echo(f"{check.name}: {check.detail}")
+    click.echo("the log was altered" if failed else "the log is whole")
+    sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.argument("state_dir")
+def rotate(state_dir: str) -> None:
+    """Make a new signing key in STATE_DIR. Earlier decisions stay verifiable; restart the service to sign with it."""
+    signer = Signer(state_dir)
+    before = signer.key_id
+    click.echo(f"{before} -> {signer.rotate()}")
+
+
+@main.command()
+@click.argument("url")
+@click.option("--hours", default=24.0, show_default=True, help="Leave out what was reserved later than so long ago.")
+def leaked(url: str, hours: float) -> None:
+    """List reservations that finished jobs left held, with the key to look each up by at its backend."""
+    database = open_database(url)
+    for one in Budgets(database).leaked(datetime.now(UTC) - timedelta(hours=hours)):
+        usd = one.reserved.usd_micros / 1e6
+        click.echo(f"{one.id} {one.at.isoformat()} {one.tenant} {one.backend} {one.idempotency_key} {usd:.6f} USD")
+    database.close()
+
+
+@main.command()
+@click.argument("url")
+@click.argument("reservation_ids", nargs=-1, required=True)
+def release(url: str, reservation_ids: tuple[str, ...]) -> None:
+    """Give reservations back for which the backend knows no charge."""
+    database = open_database(url)
+    budgets = Budgets(database)
+    for reservation_id in reservation_ids:
+        budgets.release(reservation_id)
+        click.echo(f"{reservation_id} released")
+    database.close()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m store")
