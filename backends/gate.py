@@ -38,5 +38,10 @@ def check_program(backend: str, program: Program, shots: int, max_variables: int
     strangers = [v for v in program.warm_start if v not in program.bqm.variables]
     if strangers:
         faults.append(f"warm start has {strangers[0]!r}, which is no variable; allowed: the model's own variables")
+    grouped = [v for group in program.one_hot_groups for v in group]
+    if len(set(grouped)) < len(grouped) or any(v not in program.bqm.variables for v in grouped):
+        faults.append("one-hot groups overlap or name no variable; allowed: disjoint groups of the model's variables")
+    if any(not group for group in program.one_hot_groups):
+        faults.append("a one-hot group is empty; allowed: one variable or more")
     if faults:
         raise ProgramRefused(backend, "; ".join(faults))

@@ -33,7 +33,8 @@ class NoisySimulator:
     """QAOA under a device's calibrated noise. The seed of a program decides its samples.
 
     Angles are found on the exact simulator, the circuit is transpiled for the device's live couplers, and every shot is
-    an exact trajectory under the noise of the qubits in use.
+    an exact trajectory under the noise of the qubits in use. One-hot groups are left to the model's own penalties: the
+    mixer is X, because preparing and mixing groups would take more two-qubit gates than it saves under noise.
 
     Parameters
     ----------
@@ -199,6 +200,7 @@ class NoisySimulator:
             circuit_seconds=compiled.seconds,
             angles={"gammas": angles.gammas, "betas": angles.betas},
             evaluations=evaluations,
+            mixer="x",
             cvar=cvar,
             calibration_id=self._snapshot.id,
         )

@@ -33,6 +33,8 @@ def search_evaluations(variables: int, layers: int, search_s: float) -> int:
 class StatevectorSimulator:
     """Finds angles by CVaR on the exact state, then samples it. The seed of a program decides its samples.
 
+    A program with one-hot groups gets XY mixers over them, so that every sample sets exactly one variable of a group.
+
     Parameters
     ----------
     name
@@ -140,7 +142,9 @@ class StatevectorSimulator:
             threads=self._settings.threads,
         )
         stop = AnyOf((Cancelled(cancelled), deadline))
-        samples, found = run_qaoa(program.bqm, shots, program.seed, settings, program.warm_start, stop)
+        samples, found = run_qaoa(
+            program.bqm, shots, program.seed, settings, program.warm_start, stop, program.one_hot_groups
+        )
         if deadline():  # angles cut short by a clock would break "same seed, same samples"
             raise BackendTimeout(self.name, f"no samples within {self._time_limit_s:g} s")
         seconds = time.monotonic() - begun_s
@@ -149,6 +153,7 @@ class StatevectorSimulator:
             cost_usd_micros=self._charge(shots, seconds),
             angles={"gammas": found.angles.gammas, "betas": found.angles.betas},
             evaluations=found.evaluations,
+            mixer=found.mixer,
             expectation=found.expectation,
             cvar=found.objective,
         )

@@ -7,9 +7,10 @@ one count of evaluations; without a clock it is deterministic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 import dimod
 import numpy as np
@@ -20,12 +21,32 @@ from solvers.kernel import Variable
 from solvers.quantum.cost import CostModel
 from solvers.quantum.schedules import linear_ramp
 from solvers.quantum.statevector import DEFAULT_LIMIT_BYTES, Angles, Statevector
+from solvers.quantum.subspace import OneHotStatevector
 from solvers.stop import Never, Stop
 
 _Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 _GAMMAS = (0.6, 1.2, 2.4)  # ends of the coarse grid of ramps, in units of 1 / spread and in radian
 _BETAS = (0.4, 0.8, 1.2)
+
+
+class Simulated(Protocol):
+    """A state that can be run at angles and read: `Statevector` or `OneHotStatevector`."""
+
+    @property
+    def cost(self) -> CostModel: ...
+
+    def run(self, angles: Angles) -> None: ...
+
+    def spread(self) -> float: ...
+
+    def expectation(self) -> float: ...
+
+    def cvar(self, alpha: float) -> float: ...
+
+    def sample(self, shots: int, seed: int) -> NDArray[np.int8]: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -75,15 +96,14 @@ class QaoaSettings:
 class QaoaRun:
     """What a search found.
 
-    ``objective`` is the CVaR at ``angles``, ``evaluations`` how many runs it took, and ``start_probabilities`` the
-    product state that the layers begin with, shape (n,).
+    ``objective`` is the CVaR at ``angles``, ``evaluations`` how many runs it took, ``mixer`` ``"x"`` or ``"xy"``.
     """
 
     angles: Angles
     objective: float
     expectation: float
     evaluations: int
-    start_probabilities: NDArray[np.float64]
+    mixer: str
 
 
 def start_probabilities(
@@ -104,7 +124,7 @@ class _Enough(Exception):
 class _Search:
     """Counts evaluations, asks ``stop``, remembers the best angles."""
 
-    def __init__(self, state: Statevector, settings: QaoaSettings, stop: Stop) -> None:
+    def __init__(self, state: Simulated, settings: QaoaSettings, stop: Stop) -> None:
         self.state, self.settings, self._stop = state, settings, stop
         self.done, self.best, self.angles = 0, np.inf, Angles((), ())
 
@@ -138,7 +158,7 @@ class _Search:
 
 
 def optimise(
-    state: Statevector, settings: QaoaSettings, stop: Stop | None = None, start: Angles | None = None
+    state: Simulated, settings: QaoaSettings, stop: Stop | None = None, start: Angles | None = None
 ) -> tuple[Angles, float, int]:
     """Angles of low CVaR over ``state``'s model, their CVaR, and evaluations used (at least one, whatever ``stop``).
 
@@ -148,7 +168,7 @@ def optimise(
     with suppress(_Enough):  # the count or the clock ends it; the best so far stands
         if start is not None:
             search(start)
-        search.run(state.cost.spread())
+        search.run(state.spread())
     return search.angles, search.best, search.done
 
 
@@ -159,9 +179,11 @@ def run_qaoa(
     settings: QaoaSettings | None = None,
     warm_start: Mapping[Variable, float] | None = None,
     stop: Stop | None = None,
+    one_hot_groups: Sequence[Sequence[Variable]] = (),
 ) -> tuple[dimod.SampleSet, QaoaRun]:
     """Search angles, then draw ``shots`` samples from the exact state at the best ones.
 
+    With ``one_hot_groups`` the mixer is XY within each, and every sample sets exactly one variable of a group.
     A model without variables has one sample, the empty one, ``shots`` times.
 
     Returns
@@ -171,20 +193,25 @@ def run_qaoa(
     Raises
     ------
     InvalidProblem
-        When the state does not fit in memory.
+        When the state does not fit in memory, or the groups do not fit the model.
     """
     settings = settings or QaoaSettings()
     cost = CostModel.of(bqm)
     if cost.size == 0:
-        nothing = QaoaRun(Angles((), ()), cost.offset, cost.offset, 0, np.empty(0))
+        nothing = QaoaRun(Angles((), ()), cost.offset, cost.offset, 0, "x")
         return aggregate(cost, np.zeros((shots, 0), dtype=np.int8)), nothing
-    ones = start_probabilities(cost, warm_start or {}, settings.regularisation)
-    state = Statevector(cost, ones, settings.threads, settings.limit_bytes)
+    state: Simulated
+    if one_hot_groups:
+        groups = tuple(one_hot_groups)
+        state = OneHotStatevector(cost, groups, warm_start, settings.regularisation, settings.limit_bytes)
+    else:
+        ones = start_probabilities(cost, warm_start or {}, settings.regularisation)
+        state = Statevector(cost, ones, settings.threads, settings.limit_bytes)
     try:
         angles, objective, evaluations = optimise(state, settings, stop)
         state.run(angles)
         bits = state.sample(shots, seed)
-        found = QaoaRun(angles, objective, state.expectation(), evaluations, ones)
+        found = QaoaRun(angles, objective, state.expectation(), evaluations, "xy" if one_hot_groups else "x")
     finally:
         state.close()
     return aggregate(cost, bits), found

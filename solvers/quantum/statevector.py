@@ -163,6 +163,10 @@ class Statevector:
         folded /= folded.sum()
         return folded
 
+    def spread(self) -> float:
+        """Standard deviation of the cost over all bit strings; what angles are scaled by."""
+        return self.cost.spread()
+
     def expectation(self) -> float:
         """Mean cost of the state."""
         chunks = max(1, self._real.size >> readout.CHUNK_QUBITS)

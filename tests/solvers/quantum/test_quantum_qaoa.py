@@ -94,6 +94,33 @@ def test_warm_start_keeps_away_from_certainty():
     assert start_probabilities(cost, {"a": 1, "b": 0}, 0.2).tolist() == [0.8, 0.2, 0.5]
 
 
+def one_hot_kernel(seed, groups=5, size=4):
+    """A random model over 20 variables whose groups are held by penalties, with a random valid warm start."""
+    rng = np.random.default_rng(seed)
+    names = [[f"g{g}m{m}" for m in range(size)] for g in range(groups)]
+    flat = [v for group in names for v in group]
+    bqm = dimod.BinaryQuadraticModel("BINARY")
+    for i, v in enumerate(flat):
+        bqm.add_linear(v, rng.normal())
+        for w in flat[:i]:
+            bqm.add_quadratic(v, w, rng.normal())
+    for group in names:
+        bqm.add_linear_equality_constraint([(v, 1) for v in group], 20.0, -1)
+    warm = dict.fromkeys(flat, 0) | {group[rng.integers(size)]: 1 for group in names}
+    return bqm, tuple(tuple(group) for group in names), warm
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_eight_layers_find_the_optimum_of_one_hot_kernels(seed):
+    bqm, groups, warm = one_hot_kernel(seed)
+    settings = QaoaSettings(layers=8, evaluations=60)
+    samples, found = run_qaoa(bqm, 2000, seed, settings, warm, one_hot_groups=groups)
+    cost = CostModel.of(bqm)
+    diagonal, centre = cost.diagonal(cost.size)
+    assert samples.first.energy == pytest.approx(float(diagonal.min()) + centre, abs=1e-3)
+    assert found.mixer == "xy"
+
+
 def test_empty_constant_and_single_models_are_sampled():
     empty, found = run_qaoa(dimod.BinaryQuadraticModel({}, {}, 3.5, "BINARY"), 10, 0)
     assert empty.record.num_occurrences.sum() == 10
