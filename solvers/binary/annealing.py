@@ -20,10 +20,10 @@ from solvers.binary.recombine import Recombiner
 from solvers.binary.schedule import beta_range, linear_schedule
 from solvers.strategy import Candidate, Context
 
-FIRST_SWEEPS = 200
+FIRST_SWEEPS = 50
 FEWEST_SWEEPS = 20
 MOST_SWEEPS = 1_000_000
-REHEAT = 0.3
+REHEAT = 0.45
 """Where rounds after the first begin, between hot (0) and cold (1) in inverse temperature."""
 PARTNERS = 8
 IDLE_ROUNDS = 2

@@ -7,17 +7,20 @@ from numpy.typing import NDArray
 
 from solvers.binary.ising import Ising
 
-HOT = 0.6
-COLD_LINK = 3.0
-COLD_SPREAD = 20.0
+HOT = 0.45
+COLD_LINK = 2.0
+COLD_EVEN = 6.0
+COLD_BROAD = 16.0
 
 
 def beta_range(model: Ising) -> tuple[float, float]:
     """Hot and cold inverse temperature, per unit of energy.
 
     The spread of a variable is ``sqrt(h_i^2 + sum_j J_ij^2)``, the size of its local field among random neighbours.
-    Hot is `HOT` over the median spread. Cold freezes the weakest coupling (`COLD_LINK` over its size), but needs not
-    go beyond `COLD_SPREAD` over the median spread: what is left then, the last sweeps at zero temperature settle.
+    Hot is `HOT` over the median spread. Cold freezes the weakest coupling (`COLD_LINK` over its size), but needs not go
+    beyond a multiple of one over the median spread: `COLD_EVEN` when all couplings are of one size, towards
+    `COLD_BROAD` when the weakest is far below the typical one, as there are fine differences to settle then. What is
+    left, the last sweeps at zero temperature settle. The figures are measured, by mean energy at 300 sweeps.
     """
     spread = spreads(model)
     busy = spread[spread > 0]
@@ -25,9 +28,13 @@ def beta_range(model: Ising) -> tuple[float, float]:
         return 1.0, 1.0
     typical = float(np.median(busy))
     sizes = np.abs(model.weights)
-    weakest = float(sizes.min()) if sizes.shape[0] else float(busy.min())
+    if sizes.shape[0] == 0:
+        return HOT / typical, COLD_BROAD / float(busy.min())
+    weakest, largest = float(sizes.min()), float(sizes.max())
+    usual = largest * float(np.sqrt(np.mean((sizes / largest) ** 2)))
+    limit = COLD_BROAD + (COLD_EVEN - COLD_BROAD) * weakest / usual
     hot = HOT / typical
-    return hot, max(hot, min(COLD_LINK / weakest, COLD_SPREAD / typical))
+    return hot, max(hot, min(COLD_LINK / weakest, limit / typical))
 
 
 def spreads(model: Ising) -> NDArray[np.float64]:

@@ -1,0 +1,54 @@
+"""The benchmark of binary models: every solver in it is measured alike, and the summary says what was met."""
+
+import numpy as np
+import pytest
+
+from benchmarks import binary
+from solvers.binary.problem import quadratic_problem
+
+
+@pytest.mark.parametrize("name", sorted(binary.SOLVERS))
+def test_each_solver_stops_at_the_target_with_an_energy_that_the_model_has(name):
+    rng = np.random.default_rng(1)
+    rows, columns = np.triu_indices(12, 1)
+    problem = quadratic_problem("SPIN", rng.normal(size=12), rows, columns, rng.normal(size=rows.shape[0]))
+    signs = 2 * ((np.arange(4096)[:, None] >> np.arange(12)) & 1) - 1
+    best = problem.ising.energies(signs.astype(np.int8)).min()
+    energy, seconds = binary.SOLVERS[name](problem, 5.0, best + 1e-6)
+    assert energy == pytest.approx(best)
+    assert 0 < seconds < 5.0
+
+
+def test_absent_data_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISINGLASS_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="ISINGLASS_DATA"):
+        binary.data_folder()
+
+
+def a_result(gap, ratio):
+    gaps = {"isinglass": gap, "dwave_sa": 0.004, "dwave_tabu": 0.01, "mqlib": 0.003}
+    row = {"instance": "bqp1000-1", "family": "beasley1000", "best": -10.0, "gaps": gaps}
+    rate = {"instance": "G1", "isinglass_per_s": 2e8, "dwave_sa_per_s": 3e7, "ratio": ratio}
+    result = {
+        "load_before": 0.5,
+        "graph_seconds": 10.0,
+        "qubo_seconds": 2.0,
+        "rates": [rate | {"isinglass_mean": -5.0, "dwave_sa_mean": -4.0}],
+        "graphs": [row | {"instance": "G1"}],
+        "qubo": [row],
+        "targets": [{"instance": "G1", "isinglass_s": 0.1, "peer_s": 1.0, "ratio": 0.1}],
+    }
+    return result | {"summary": binary._summary(result)}
+
+
+def test_the_summary_says_what_was_met_and_what_was_not():
+    met = a_result(0.0, 6.0)["summary"]["met"]
+    assert all(met.values())
+    missed = a_result(0.002, 4.0)["summary"]["met"]
+    assert missed == {"speed": False, "graphs": False, "qubo": False, "time_to_target": True}
+
+
+def test_the_table_names_every_instance_and_solver():
+    text = binary.table(a_result(0.0, 6.0))
+    for word in ("G1", "bqp1000-1", "Isinglass", "dwave SA", "dwave tabu", "MQLib", "met"):
+        assert word in text
