@@ -10,6 +10,7 @@ import click
 from store.budgets import Budgets
 from store.database import open_database
 from store.decisions import Decisions
+from store.measure import measure
 from store.signing import Signer
 from store.transfer import copy_database
 
@@ -90,6 +91,20 @@ def release(url: str, reservation_ids: tuple[str, ...]) -> None:
         budgets.release(reservation_id)
         click.echo(f"{reservation_id} released")
     database.close()
+
+
+@main.command("measure")
+@click.argument("url")
+@click.option("--processes", default=1, show_default=True, help="How many work at once.")
+@click.option("--jobs", default=200, show_default=True, help="How many jobs each takes through.")
+def measure_command(url: str, processes: int, jobs: int) -> None:
+    """Time the store on the empty database at URL. What it writes stays there: drop that database afterwards."""
+    try:
+        measured = measure(url, processes, jobs)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    for line in measured.lines():
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from store.commit import Settlement
 from store.database import open_database
 from store.keys import Role
 from store.leases import JobState
+from store.measure import STEPS
 from store.observations import Observation
 from store.schema import metadata
 from store.signing import Signer
@@ -148,6 +149,15 @@ def test_migrate_says_where_the_schema_stands(empty_database_url: str) -> None:
     result = run("migrate", empty_database_url)
     assert result.exit_code == 0
     assert "is at 0002" in result.output
+
+
+def test_measure_tells_of_every_step_and_only_fills_what_is_empty(empty_database_url: str) -> None:
+    result = run("measure", empty_database_url, "--processes", "2", "--jobs", "3")
+    assert result.exit_code == 0, result.output
+    assert [line.split()[1 if n == 0 else 0] for n, line in enumerate(result.output.splitlines())] == ["jobs/s", *STEPS]
+    again = run("measure", empty_database_url)
+    assert again.exit_code != 0
+    assert "holds jobs" in again.output
 
 
 def test_the_tools_start_without_the_rest_of_the_house() -> None:
