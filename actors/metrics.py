@@ -6,6 +6,7 @@ the gateway's ``/metrics`` adds them up. Job counters go to `ray.util.metrics` t
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -47,7 +48,15 @@ class Metrics:
         self._ray_seconds.observe(seconds, tags={"kind": kind})
 
 
+_lock = threading.Lock()
+
+
 @cache
-def metrics() -> Metrics:
-    """The metrics of this process."""
+def _metrics() -> Metrics:
     return Metrics()
+
+
+def metrics() -> Metrics:
+    """The metrics of this process; threads that ask for them first at the same time get the same ones."""
+    with _lock:
+        return _metrics()

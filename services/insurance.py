@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from actors import logs
 from actors.metrics import metrics
 from solvers.problem import Verdict
 from solvers.registry import problem_kind
@@ -32,7 +33,16 @@ class Insurance:
 
     def start(self, kind: str, problem: Any, seed: int, until_s: float) -> Future[Insured]:
         """Begin at once; ``until_s`` is on the monotonic clock of this process."""
-        return self._pool.submit(insure, kind, problem, seed, until_s)
+        return self._pool.submit(_insure_or_nothing, kind, problem, seed, until_s)
+
+
+def _insure_or_nothing(kind: str, problem: Any, seed: int, until_s: float) -> Insured:
+    """A heuristic that breaks costs its plan, not the request."""
+    try:
+        return insure(kind, problem, seed, until_s)
+    except Exception:  # noqa: BLE001 - the solvers may still answer
+        logs.logger().error("insurance_failed", kind=kind, exc_info=True)
+        return Insured(None, None, None, 0.0)
 
 
 def insure(kind: str, problem: Any, seed: int, until_s: float) -> Insured:
