@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from solvers.invoices.calendars import day_number
@@ -21,6 +23,8 @@ from solvers.invoices.records import (
     ValidationCheck,
 )
 
+PLANS = 2e7
+"""Most plans that a small problem has, about."""
 MONDAY = day_number(2026, 1, 5) or 0
 
 
@@ -132,14 +136,16 @@ def _scenarios(rng: np.random.Generator, days: tuple[int, ...], mean: float, cou
 def make_small(seed: int, most: int = 12, runs: int = 3) -> InvoiceProblem:
     """A problem of at most ``most`` items with any of the features there are, for checks against brute force.
 
-    It need not be feasible.
+    It need not be feasible. With more options per item there are fewer items, so that all plans can be gone through.
     """
     rng = np.random.default_rng(seed)
     days = tuple(MONDAY + 7 * t + int(rng.integers(0, 3)) for t in range(int(rng.integers(1, runs + 1))))
     end = days[-1] + int(rng.integers(0, 15))
     currencies = ["EUR"] if rng.random() < 0.7 else ["EUR", "USD"]
+    accounts_more = int(rng.random() < 0.25)
     entries: list[Invoice] = []
     items = 0
+    most = min(most, int(math.log(PLANS) / math.log(1 + len(days) * (1 + accounts_more))))
     parts = int(rng.integers(2, 4))
     while items < most and (len(entries) < 2 or rng.random() < 0.9):
         entry = _small_invoice(rng, len(entries), str(rng.choice(currencies)), days, parts <= most - items)
@@ -155,7 +161,7 @@ def make_small(seed: int, most: int = 12, runs: int = 3) -> InvoiceProblem:
             overdraft_limit_minor=int(total * rng.choice([0.0, 0.3, 1.0])),
             overdraft_rate=float(rng.choice([0.0, 0.1])),
         )
-        for k in range(len(currencies) + int(rng.random() < 0.25))
+        for k in range(len(currencies) + accounts_more)
     ]
     count = int(rng.integers(0, 5))
     weight = rng.integers(1, 6, count).astype(float)

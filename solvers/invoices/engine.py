@@ -27,10 +27,12 @@ from solvers.invoices.relaxation import Relaxation, relax
 from solvers.stop import Stop
 from solvers.strategy import Candidate, Context
 
-CORE_OPTIONS = (400, 1_200, 4_000, 12_000)
-"""Options of the cores, one after the other."""
-CORE_NODES = (60, 200, 400, 400)
+CORE_OPTIONS = (400, 1_200, 4_000, 12_000, 40_000, 400_000_000)
+"""Options of the cores, one after the other, on top of one per item; the last one is always exact."""
+CORE_NODES = (60, 200, 400, 400, 400, 0)
 """Branch-and-bound nodes given to each core that is not exact yet."""
+EXACT_OPTIONS = 4_000
+"""A core that is exact and has at most so many options on top of one per item is solved at once."""
 CORE_GAP_SHARE = 0.1
 REPAIR_ITEMS = 300
 POLISH_ITEMS = 80
@@ -125,15 +127,15 @@ class _Run:
         for options, nodes in zip(CORE_OPTIONS, CORE_NODES, strict=True):
             if stop() or self.done:
                 break
-            core = make_core(self.model, relaxed, self.plan, self.value - self.bound, options)
+            gap = self.value - self.bound
+            core = make_core(self.model, relaxed, self.plan, gap, EXACT_OPTIONS)
+            if not core.exact:
+                core = make_core(self.model, relaxed, self.plan, gap, options)
             yield from self.solve(core, nodes)
             if core.exact:
                 break
             self.sweep(relaxed, stop)
             yield from self.news()
-        if not (stop() or self.done):
-            core = make_core(self.model, relaxed, self.plan, self.value - self.bound, None)
-            yield from self.solve(core, None)
         yield from self.news(always=True)
 
     def round(self, relaxed: Relaxation) -> None:
@@ -177,18 +179,20 @@ class _Run:
                 return
             self.offer(improve(self.model, self.plan, order[start : start + SWEEP], passes=1))
 
-    def solve(self, core: Core, nodes: int | None) -> Iterator[Candidate[InvoicePlan]]:
+    def solve(self, core: Core, nodes: int) -> Iterator[Candidate[InvoicePlan]]:
         """HiGHS on a core; its bound counts when the core is exact."""
         floor = self.bound
         options = {
             "mip_rel_gap": 0.5 * self.target if core.exact else 0.0,
             # A core that is not exact need not be solved much closer than the gap that is left anyway.
             "mip_abs_gap": 1e-6 if core.exact else CORE_GAP_SHARE * max(self.value - self.bound, 0.0) + 1e-6,
-            "mip_heuristic_effort": 0.0,
+            "mip_heuristic_effort": 0.02,
+            # The core is small and clean already; what presolve finds in it costs more than it saves.
+            "presolve": "off",
             "mip_feasibility_tolerance": 1e-7,
             "primal_feasibility_tolerance": 1e-8,
         }
-        if nodes is not None and not core.exact:
+        if not core.exact:
             options["mip_max_nodes"] = nodes
         start = core.mip.option_values(self.plan) if math.isfinite(self.value) else None
         before = self.value
@@ -223,7 +227,7 @@ def excesses(model: Model, relaxed: Relaxation) -> tuple[npt.NDArray[np.float64]
     return value, options.never - relaxed.best
 
 
-def make_core(model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: float, options: int | None) -> Core:
+def make_core(model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: float, options: int) -> Core:
     """The program over options within the gap, or over the ``options`` cheapest of them.
 
     The incumbent's own choices stay in, so that the core can start from it.
@@ -231,12 +235,10 @@ def make_core(model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: fl
     value, never = excesses(model, relaxed)
     spread = gap * (1 + 1e-9) + 1e-6
     exact = True
-    if options is not None:
-        flat = np.concatenate([value[value <= spread], never[never <= spread]])
-        # Every item has one option at 0; a core counts what comes on top.
-        extra = np.sort(flat)
-        if len(extra) > model.items + options:
-            spread, exact = float(extra[model.items + options]), False
+    # Every item has one option at 0; a core counts what comes on top.
+    extra = np.sort(np.concatenate([value[value <= spread], never[never <= spread]]))
+    if len(extra) > model.items + options:
+        spread, exact = float(extra[model.items + options]), False
     kept, may_wait = value <= spread, never <= spread
     paid = np.flatnonzero(incumbent.date_index != NEVER)
     when, where = incumbent.date_index[paid], incumbent.account_index[paid]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from solvers.invoices import canonical
 from solvers.invoices.core import build_core
+from solvers.invoices.engine import EngineStrategy
 from solvers.invoices.greedy import GreedyStrategy
 from solvers.invoices.highs_strategy import HighsStrategy
 from solvers.invoices.plan import InvoicePlan
@@ -23,6 +24,6 @@ KIND: ProblemKind[InvoicePlan] = ProblemKind(
     name="invoices",
     codec=InvoiceCodec(),
     insurance=GreedyStrategy(),
-    strategies=(HighsStrategy(),),
+    strategies=(EngineStrategy(), HighsStrategy()),
     kernel=build_core,
 )
