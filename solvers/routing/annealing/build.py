@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from solvers.routing.annealing.compile import compiled
 from solvers.routing.annealing.random import seeded
+from solvers.routing.annealing.rich import Rich, count_in, count_length, fixed_of, refresh, unit_of, vehicle_out
 from solvers.routing.annealing.tour import (
-    BEST_ABSENT,
     BLINK_IN,
     COST,
     N_ABSENT,
@@ -73,6 +74,7 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
         tours.load[r] = 0
         tours.size[r] = 0
         p = sentinel
+        length = 0.0
         if r < ends.shape[0]:
             while at < ends[r]:
                 c = order[at]
@@ -82,25 +84,32 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
                 nodes[p].dsucc = d
                 nodes[c].pred = p
                 nodes[c].dpred = d
-                cost += d
+                length += d
                 tours.load[r] += nodes[c].demand
                 tours.size[r] += 1
+                count_in(tours.rich, c, r, 1, d)
                 p = c
                 at += 1
-        d = 0.0
-        if p != sentinel:
-            d = distance(tours, p, sentinel)
-            cost += tours.fixed[0]
+        d = distance(tours, p, sentinel) if p != sentinel else 0.0
         nodes[p].succ = sentinel
         nodes[p].dsucc = d
         nodes[sentinel].pred = p
         nodes[sentinel].dpred = d
-        cost += d
+        if p != sentinel:
+            count_length(tours.rich, r, d)
+            cost += (length + d) * unit_of(tours.rich, r) + fixed_of(tours.rich, tours.fixed, r)
+            vehicle_out(tours.rich, r)
+        refresh(tours.rich, nodes, sentinel, r)
     counts[N_FREE] = 0
-    for r in range(routes - 1, -1, -1):
-        if tours.size[r] == 0:
-            tours.free[counts[N_FREE]] = r
-            counts[N_FREE] += 1
+    for is_used in range(2):
+        at = counts[N_FREE] if is_used else 0
+        for r in range(routes - 1, -1, -1):
+            if (tours.size[r] > 0) == (is_used == 1):
+                tours.free[at] = r
+                tours.free_at[r] = at
+                at += 1
+        if not is_used:
+            counts[N_FREE] = at
     counts[N_ABSENT] = 0
     for c in range(n):
         if nodes[c].route < 0:
@@ -115,6 +124,63 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
             tours.is_dirty[v] = True
             tours.dirty[counts[N_DIRTY]] = v
             counts[N_DIRTY] += 1
+
+
+def log_size(n: int, *, rich: bool) -> int:
+    """Operations of one step at most: each visit out and in again, and changes of vehicles."""
+    return 4 * n + (32_768 if rich else 16)
+
+
+def empty_tours(
+    nodes: Any,
+    near: NDArray[np.int32],
+    penalty: NDArray[np.float64],
+    seed: int,
+    *,
+    metric: Metric,
+    decimals: int,
+    capacity: int = 0,
+    fixed: float = 0.0,
+    rich: Rich | None = None,
+    matrix: NDArray[np.float64] | None = None,
+) -> Tours:
+    """Tours around ``nodes`` and ``near``, lengths not yet computed."""
+    n, routes = len(near), len(nodes) - len(near)
+    log = log_size(n, rich=rich is not None)
+    tours = Tours(
+        nodes=nodes,
+        rich=rich,
+        matrix=matrix,
+        metric=np.array([int(metric)]),
+        scale=np.array([10.0**decimals]),
+        near=near,
+        near_length=np.empty(near.shape),
+        depot_length=np.empty(n),
+        penalty=np.asarray(penalty, np.float64),
+        capacity=np.array([capacity]),
+        fixed=np.array([fixed]),
+        load=np.zeros(routes, np.int64),
+        size=np.zeros(routes, np.int64),
+        free=np.zeros(routes, np.int32),
+        free_at=np.zeros(routes, np.int32),
+        absent=np.zeros(n, np.int32),
+        absent_at=np.zeros(n, np.int32),
+        log_node=np.zeros(log, np.int32),
+        log_pred=np.zeros(log, np.int32),
+        log_length=np.zeros(log),
+        ruined=np.zeros(routes, np.int32),
+        ruined_at=np.zeros(routes, np.int64),
+        todo=np.zeros(n + 1, np.int32),
+        key=np.zeros(n + 1),
+        dirty=np.zeros(n + routes, np.int32),
+        is_dirty=np.zeros(n + routes, np.bool_),
+        best=np.full(n + routes, -1, np.int32),
+        counts=np.zeros(8, np.int64),
+        costs=np.array([np.inf, np.inf]),
+        rng=seeded(seed),
+    )
+    tours.counts[BLINK_IN] = 50
+    return tours
 
 
 def build_tours(
@@ -153,38 +219,17 @@ def build_tours(
         nodes[name][:n], nodes[name][n:] = axis[:n], axis[n]
     nodes["demand"][:n] = demand
     near = near_by_coordinates(points[:n], neighbours) if matrix is None else near_by_matrix(matrix[:n, :n], neighbours)
-    log = 4 * n + 16
-    tours = Tours(
-        nodes=nodes,
+    tours = empty_tours(
+        nodes,
+        near,
+        penalty,
+        seed,
+        metric=metric,
+        decimals=decimals,
+        capacity=capacity,
+        fixed=fixed,
         matrix=matrix,
-        metric=np.array([int(metric)]),
-        scale=np.array([10.0**decimals]),
-        near=near,
-        near_length=np.empty(near.shape),
-        depot_length=np.empty(n),
-        penalty=np.asarray(penalty, np.float64),
-        capacity=np.array([capacity]),
-        fixed=np.array([fixed]),
-        load=np.zeros(max_routes, np.int64),
-        size=np.zeros(max_routes, np.int64),
-        free=np.zeros(max_routes, np.int32),
-        absent=np.zeros(n, np.int32),
-        absent_at=np.zeros(n, np.int32),
-        log_node=np.zeros(log, np.int32),
-        log_pred=np.zeros(log, np.int32),
-        log_length=np.zeros(log),
-        ruined=np.zeros(max_routes, np.int64),
-        todo=np.zeros(n + 1, np.int32),
-        key=np.zeros(n + 1),
-        dirty=np.zeros(n + max_routes, np.int32),
-        is_dirty=np.zeros(n + max_routes, np.bool_),
-        best=np.full(n + max_routes, -1, np.int32),
-        counts=np.zeros(8, np.int64),
-        costs=np.array([np.inf, np.inf]),
-        rng=seeded(seed),
     )
-    tours.counts[BLINK_IN] = 50
-    tours.counts[BEST_ABSENT] = n
     _near_lengths(tours)
     load_routes(tours, [])
     return tours
@@ -197,17 +242,17 @@ def load_routes(tours: Tours, routes: Sequence[Sequence[int]]) -> None:
     _load_routes(tours, order, ends)
 
 
-def best_routes(tours: Tours) -> list[list[int]]:
-    """The best tours as routes of visits; empty routes are left out."""
+def best_routes(tours: Tours) -> list[tuple[int, list[int]]]:
+    """The used routes of the best tours, each with its number, and its visits."""
     n = len(tours.near)
     succ = tours.best.tolist()
     routes = []
-    for sentinel in range(n, len(succ)):
-        v = succ[sentinel]
+    for r in range(len(succ) - n):
+        v = succ[n + r]
         route = []
         while v < n:
             route.append(v)
             v = succ[v]
         if route:
-            routes.append(route)
+            routes.append((r, route))
     return routes

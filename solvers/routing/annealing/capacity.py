@@ -7,24 +7,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.routing.annealing.build import best_routes, build_tours, load_routes
+from solvers.routing.annealing.build import build_tours, load_routes
+from solvers.routing.annealing.engine import LONGEST_STRING, MEAN_REMOVED, TourEngine
 from solvers.routing.annealing.kernel import anneal
 from solvers.routing.annealing.savings import savings_routes
-from solvers.routing.annealing.tour import BEST_COST, Tours, keep_best
+from solvers.routing.annealing.tour import keep_best
 from solvers.routing.data import Metric
-from solvers.routing.plan import Route, RoutingPlan
+from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
+from solvers.stop import Stop
 
 MATRIX_STOPS = 2_000
 """Up to so many stops a matrix (32 MB) is faster than coordinates, by a tenth to a third."""
 
-MEAN_REMOVED = 10.0
-"""Stops that a ruin takes out on average."""
-
-LONGEST_STRING = 10
-"""Stops of one route that a ruin takes out at most."""
-
-HOT, COLD = 1.0, 0.01
+HOT, COLD = 0.5, 0.02
 """Temperatures, in mean distances to the nearest stops."""
 
 
@@ -43,12 +39,12 @@ def is_symmetric(problem: RoutingProblem) -> bool:
     return matrix is None or bool((matrix == matrix.T).all())
 
 
-class CapacityEngine:
-    """Annealing under load limits alone. See `solvers.routing.annealing.schedule.Engine`."""
+class CapacityEngine(TourEngine):
+    """Annealing under load limits alone."""
 
     def __init__(self, problem: RoutingProblem, seed: int) -> None:
         travel = problem.profiles[problem.vehicle_profile[0]]
-        self.unit = float(problem.cost_per_distance[0])
+        unit = float(problem.cost_per_distance[0])
         n = problem.n_stops
         demand = load_of(problem)
         assert demand is not None  # noqa: S101 - accepted
@@ -60,15 +56,15 @@ class CapacityEngine:
         if travel.metric is Metric.MATRIX or n <= MATRIX_STOPS:
             matrix = travel.distance_matrix(places, places)
         if travel.metric is Metric.HAVERSINE:
-            points = _unit_vectors(points)
+            points = unit_vectors(points)
         to_depot = travel.distance(places[:-1], places[-1:])
-        fixed = float(problem.fixed_cost[0]) / self.unit
+        fixed = float(problem.fixed_cost[0]) / unit
         # A mandatory stop outside is worse than every stop on a vehicle of its own.
-        outside = 2.0 * float(to_depot.sum()) + n * fixed + float(problem.prize.sum()) / self.unit + 1.0
-        penalty = np.where(problem.optional, problem.prize / self.unit, outside)
+        outside = 2.0 * float(to_depot.sum()) + n * fixed + float(problem.prize.sum()) / unit + 1.0
+        penalty = np.where(problem.optional, problem.prize / unit, outside)
         fewest = math.ceil(int(demand.sum()) / max(capacity, 1))
         vehicles = min(int(problem.vehicle_count[0]), n, fewest + fewest // 5 + 50)
-        self.tours: Tours = build_tours(
+        tours = build_tours(
             points,
             demand,
             capacity,
@@ -80,7 +76,7 @@ class CapacityEngine:
             fixed=fixed,
             matrix=matrix,
         )
-        self.mandatory_penalty = outside
+        super().__init__(tours, ~problem.optional, unit)
 
     @staticmethod
     def accepts(problem: RoutingProblem) -> bool:
@@ -101,7 +97,7 @@ class CapacityEngine:
             and is_symmetric(problem)
         )
 
-    def start(self, plan: RoutingPlan | None) -> None:
+    def start(self, plan: RoutingPlan | None, stop: Stop) -> None:  # noqa: ARG002
         """Begin from ``plan``, or from savings."""
         t = self.tours
         if plan is None:
@@ -109,33 +105,10 @@ class CapacityEngine:
             routes = savings_routes(t.near, t.near_length, t.depot_length, demand, int(t.capacity[0]))
         else:
             routes = [list(route.visits) for route in plan.routes if route.visits]
-        routes.sort(key=len, reverse=True)
-        load_routes(t, routes[: len(t.load)])
-        keep_best(t)
-
-    def run(self, iterations: int, temperature: float) -> None:
-        """Anneal on from where the last call ended."""
-        anneal(self.tours, iterations, temperature / self.unit, MEAN_REMOVED, LONGEST_STRING)
-
-    @property
-    def scale(self) -> float:
-        """Mean cost of the way to a near stop: what temperatures are measured in."""
-        lengths = self.tours.near_length
-        mean = float(lengths.mean()) if lengths.size else 0.0
-        return self.unit * (mean or float(self.tours.depot_length.mean()) or 1.0)
-
-    @property
-    def best_objective(self) -> float:
-        """Objective of the best tours; ``inf`` while a mandatory stop is outside."""
-        cost = float(self.tours.costs[BEST_COST])
-        return cost * self.unit if cost < self.mandatory_penalty else math.inf
-
-    def plan(self) -> RoutingPlan:
-        """The best tours as a plan."""
-        return RoutingPlan(tuple(Route(0, tuple(route)) for route in best_routes(self.tours)))
+        self.load(sorted(routes, key=len, reverse=True))
 
 
-def _unit_vectors(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit_vectors(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
     """Longitudes and latitudes as points of the unit sphere, shape (n, 3)."""
     longitude, latitude = np.radians(degrees[:, 0]), np.radians(degrees[:, 1])
     return np.column_stack(

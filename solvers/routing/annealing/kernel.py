@@ -7,6 +7,7 @@ import math
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import below, uniform
 from solvers.routing.annealing.recreate import recreate
+from solvers.routing.annealing.rich_recreate import is_valid
 from solvers.routing.annealing.ruin import ruin
 from solvers.routing.annealing.tour import BEST_COST, COST, commit, keep_best, undo
 
@@ -21,7 +22,7 @@ def anneal(tours, iterations, temperature, mean_removed, max_string):  # type: i
         seed = below(rng, n)
         ruin(tours, seed, mean_removed, max_string)
         recreate(tours)
-        if costs[COST] < before - temperature * math.log(1.0 - uniform(rng)):
+        if is_valid(tours.rich, tours) and costs[COST] < before - temperature * math.log(1.0 - uniform(rng)):
             commit(tours)
             if costs[COST] < costs[BEST_COST] - 1e-9 * (1.0 + abs(costs[BEST_COST])):
                 keep_best(tours)

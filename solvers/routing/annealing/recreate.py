@@ -1,21 +1,42 @@
-"""Recreate by greedy insertion with blinks, beside near visits only."""
+"""Recreate by greedy insertion with blinks (Christiaens and Vanden Berghe 2020), beside near visits only."""
 
 from __future__ import annotations
 
 from solvers.routing.annealing.compile import kernel
+from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
-from solvers.routing.annealing.tour import BLINK_IN, N_ABSENT, N_FREE, distance, put_after
-
-BLINK_RATE = 0.01
-"""Chance that a place is overlooked."""
+from solvers.routing.annealing.rich import HAS_TIME
+from solvers.routing.annealing.rich_recreate import BLINK_RATE, FEW_ROUTES, insert_best_rich
+from solvers.routing.annealing.tour import BLINK_IN, N_ABSENT, N_FREE, N_RUINED, distance, put_after
 
 MOST_TODO = 128
 """Visits inserted at most by one recreation; more absent visits wait for later ones."""
 
 
 @kernel
+def _rules(rich):  # type: ignore[no-untyped-def]
+    if rich is None:
+        return 11
+    return 17 if rich.flags[HAS_TIME] else 11
+
+
+@kernel
+def _time_key(rich, c, rule):  # type: ignore[no-untyped-def]
+    if rich is None:
+        return 0.0
+    if rule < 13:
+        return rich.closes[c] - rich.opens[c]
+    if rule < 15:
+        return rich.opens[c]
+    return -rich.closes[c]
+
+
+@kernel
 def order_absent(tours):  # type: ignore[no-untyped-def]
-    """Fill ``todo`` with absent visits: at random, by demand, far or near the depot first (4 : 4 : 2 : 1)."""
+    """Fill ``todo`` with absent visits: at random, by demand, far or near the depot first (4 : 4 : 2 : 1).
+
+    Where time matters, also by width, start and end of their windows (2 : 2 : 2).
+    """
     count = tours.counts[N_ABSENT]
     todo, key, rng = tours.todo, tours.key, tours.rng
     if count <= MOST_TODO:
@@ -29,7 +50,7 @@ def order_absent(tours):  # type: ignore[no-untyped-def]
                 at = below(rng, count - MOST_TODO // 2)
             todo[i] = tours.absent[at]
         count = MOST_TODO
-    rule = below(rng, 11)
+    rule = below(rng, _rules(tours.rich))
     for i in range(count):
         c = todo[i]
         if rule < 4:
@@ -38,8 +59,10 @@ def order_absent(tours):  # type: ignore[no-untyped-def]
             value = -float(tours.nodes[c].demand)
         elif rule < 10:
             value = -tours.depot_length[c]
-        else:
+        elif rule < 11:
             value = tours.depot_length[c]
+        else:
+            value = _time_key(tours.rich, c, rule)
         j = i
         while j > 0 and key[j - 1] > value:
             key[j] = key[j - 1]
@@ -88,8 +111,12 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
                 at = p
         else:
             blink_in = geometric(tours.rng, BLINK_RATE)
+    # Long edges to the depot pass near visits that neither of their ends is near to.
     to_depot = tours.depot_length[c]
-    for r in range(load.shape[0]):
+    used = counts[N_FREE]
+    few = load.shape[0] - used <= FEW_ROUTES
+    for i in range(load.shape[0] - used if few else counts[N_RUINED]):
+        r = tours.free[used + i] if few else tours.ruined[i]
         if load[r] > room or tours.size[r] == 0:
             continue
         sentinel = n + r
@@ -108,10 +135,20 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _insert(rich, tours, c):  # type: ignore[no-untyped-def]
+    if rich is None:
+        insert_best(tours, c)
+    else:
+        insert_best_rich(tours, rich, c)
+
+
+@kernel
 def recreate(tours):  # type: ignore[no-untyped-def]
     """Insert the absent visits one by one, each at its best place now."""
     count = order_absent(tours)
+    shake_types(tours.rich, tours)
     for i in range(count):
         c = tours.todo[i]
         if tours.nodes[c].route < 0:  # many absent visits are drawn with repetition
-            insert_best(tours, c)
+            _insert(tours.rich, tours, c)
+    settle_types(tours.rich, tours)

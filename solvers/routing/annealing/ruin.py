@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import below, uniform
-from solvers.routing.annealing.tour import N_FREE, STAMP, take_out
+from solvers.routing.annealing.rich import refresh
+from solvers.routing.annealing.tour import N_ABSENT, N_FREE, N_RUINED, STAMP, take_out
 
 SPLIT_RATE = 0.5
 """Chance that a string keeps some visits in its middle."""
@@ -19,9 +20,10 @@ def ruin(tours, seed, mean_removed, max_string):  # type: ignore[no-untyped-def]
     nodes, rng = tours.nodes, tours.rng
     n, k_near = tours.near.shape
     routes = tours.load.shape[0] - tours.counts[N_FREE]
+    tours.counts[N_RUINED] = 0
     if routes == 0:
         return
-    longest = min(float(max_string), max(1.0, (n - tours.counts[0]) / routes))
+    longest = min(float(max_string), max(1.0, (n - tours.counts[N_ABSENT]) / routes))
     most_strings = 4.0 * mean_removed / (1.0 + longest) - 1.0
     strings = int(uniform(rng) * most_strings + 1.0) if most_strings > 0.0 else 1
     tours.counts[STAMP] += 1
@@ -29,9 +31,11 @@ def ruin(tours, seed, mean_removed, max_string):  # type: ignore[no-untyped-def]
     for i in range(-1, k_near):
         c = seed if i < 0 else tours.near[seed, i]
         r = nodes[c].route
-        if r < 0 or tours.ruined[r] == stamp:
+        if r < 0 or tours.ruined_at[r] == stamp:
             continue
-        tours.ruined[r] = stamp
+        tours.ruined_at[r] = stamp
+        tours.ruined[tours.counts[N_RUINED]] = r
+        tours.counts[N_RUINED] += 1
         size = tours.size[r]
         most = min(float(size), longest)
         length = int(uniform(rng) * most + 1.0)
@@ -63,6 +67,7 @@ def ruin(tours, seed, mean_removed, max_string):  # type: ignore[no-untyped-def]
             if k < keep_from or k >= keep_from + kept:
                 take_out(tours, v)
             v = nxt
+        refresh(tours.rich, nodes, sentinel, r)
         strings -= 1
         if strings == 0:
             break

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from solvers.routing.annealing import general
 from solvers.routing.annealing.capacity import COLD, HOT, CapacityEngine
 from solvers.routing.annealing.schedule import Cooling, Trace, replayed, timed, worked
 from solvers.routing.plan import RoutingPlan
@@ -28,12 +29,13 @@ class Annealing:
 
     def accepts(self, problem: Any) -> bool:
         """Whether every feature that ``problem`` uses is honoured."""
-        return isinstance(problem, RoutingProblem) and CapacityEngine.accepts(problem)
+        return isinstance(problem, RoutingProblem) and (CapacityEngine.accepts(problem) or general.accepts(problem))
 
     def candidates(self, problem: RoutingProblem, context: Context[RoutingPlan]) -> Iterator[Candidate[RoutingPlan]]:
         """Improving candidates until the time is over. See `solvers.strategy.Strategy`."""
-        engine = CapacityEngine(problem, context.seed)
-        engine.start(_first_plan(problem, context.incumbent))
+        plain = CapacityEngine.accepts(problem)
+        engine = CapacityEngine(problem, context.seed) if plain else general.GeneralEngine(problem, context.seed)
+        engine.start(_first_plan(problem, context.incumbent), context.stop)
         told = math.inf
         trace = Trace()
 

@@ -1,0 +1,251 @@
+"""The engine for time windows, several loads, mixed fleets, several depots, backhauls and limits per route."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from solvers.routing.annealing.build import empty_tours, log_size
+from solvers.routing.annealing.capacity import unit_vectors
+from solvers.routing.annealing.engine import TourEngine
+from solvers.routing.annealing.rich import Rich, set_type
+from solvers.routing.annealing.tour import NODE
+from solvers.routing.construction import construct
+from solvers.routing.data import Metric
+from solvers.routing.plan import RoutingPlan
+from solvers.routing.problem import RoutingProblem
+from solvers.routing.travel import Travel
+from solvers.stop import Never, Stop
+
+MATRIX_SITES = 3_000
+"""Up to so many locations a matrix (72 MB) is used instead of coordinates."""
+
+MOST_TYPES = 200
+"""Vehicle types at most: each insertion looks at all of them."""
+
+NEIGHBOURS = 40
+"""Near stops of each stop."""
+
+CANDIDATES = 2_000
+"""Up to so many stops, all others are ranked by how well they fit before or after a stop, beyond as many as ..."""
+
+NEAREST = 160
+"""... the nearest in space."""
+
+WAIT_WEIGHT, LATE_WEIGHT = 0.2, 1.0
+"""What a second of waiting, or of lateness, between two stops counts against a unit of distance (Vidal et al. 2013)."""
+
+
+def accepts(problem: RoutingProblem) -> bool:
+    """Whether `GeneralEngine` honours every feature of ``problem``."""
+    order_is_clear = not problem.data.backhauls_last or bool(
+        (problem.delivery.any(axis=1) ^ problem.pickup.any(axis=1)).all()
+    )
+    travel = problem.profiles[int(problem.vehicle_profile[0])]
+    return (
+        not problem.has_shipments
+        and not problem.has_multiple_windows
+        and not (problem.release_s > 0).any()
+        and not np.isfinite(problem.max_duration_s).any()
+        and not (problem.cost_per_duration > 0).any()
+        and len(set(problem.vehicle_profile.tolist())) == 1
+        and len(problem.vehicle_count) <= MOST_TYPES
+        and order_is_clear
+        and (len(travel.x) <= MATRIX_SITES or travel.metric is not Metric.MATRIX)
+    )
+
+
+def _alone(problem: RoutingProblem, travel: Travel) -> NDArray[np.float64]:
+    """(n, t) cost of a route for one stop alone; inf where it breaks a limit."""
+    n, types = problem.compatible.shape
+    alone = np.full((n, types), np.inf)
+    for t in range(types):
+        start, end = int(problem.vehicle_start[t]), int(problem.vehicle_end[t])
+        site = problem.stop_location
+        nothing = np.zeros(n)
+        out = travel.distance(start, site) if start >= 0 else nothing
+        back = travel.distance(site, end) if end >= 0 else nothing
+        out_s = travel.duration_s(start, site) if start >= 0 else nothing
+        back_s = travel.duration_s(site, end) if end >= 0 else nothing
+        begin = np.maximum(problem.shift_earliest_s[t] + out_s, problem.earliest_s)
+        fits = (
+            problem.compatible[:, t]
+            & (problem.delivery <= problem.capacity[t]).all(axis=1)
+            & (problem.pickup <= problem.capacity[t]).all(axis=1)
+            & (begin <= problem.latest_s)
+            & (begin + problem.service_s + back_s <= problem.shift_latest_s[t])
+            & (out + back <= problem.max_distance[t])
+        )
+        if problem.data.backhauls_last:
+            fits &= ~problem.pickup.any(axis=1)
+        cost = problem.fixed_cost[t] + problem.cost_per_distance[t] * (out + back)
+        alone[fits, t] = cost[fits]
+    return alone
+
+
+def _near(problem: RoutingProblem, travel: Travel) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Near stops of each stop, those that best come right before or after it, and their distances."""
+    n = problem.n_stops
+    site = problem.stop_location
+    rows = np.arange(n)[:, None]
+    if n <= CANDIDATES or travel.metric is Metric.MATRIX:
+        others = np.broadcast_to(np.arange(n), (n, n))
+    else:
+        points = _points(travel)[site]
+        others = np.asarray(cKDTree(points).query(points, NEAREST + 1)[1])
+    there, back = travel.distance(site[rows], site[others]), travel.distance(site[others], site[rows])
+    badness = np.minimum(there + _misfit(problem, travel, rows, others), back + _misfit(problem, travel, others, rows))
+    badness[others == rows] = np.inf
+    k = min(NEIGHBOURS, n - 1)
+    best = np.argsort(badness, axis=1, kind="stable")[:, :k]
+    near = np.take_along_axis(others, best, axis=1)
+    lengths = np.take_along_axis(np.minimum(there, back), best, axis=1)
+    return np.ascontiguousarray(near.astype(np.int32)), np.ascontiguousarray(lengths)
+
+
+def _misfit(
+    problem: RoutingProblem, travel: Travel, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Waiting and lateness that going from ``first`` straight to ``second`` cannot avoid, weighted."""
+    if not problem.has_time:
+        return np.zeros(np.broadcast_shapes(first.shape, second.shape))
+    took = problem.service_s[first] + travel.duration_s(problem.stop_location[first], problem.stop_location[second])
+    wait = np.maximum(problem.earliest_s[second] - took - problem.latest_s[first], 0.0)
+    late = np.maximum(problem.earliest_s[first] + took - problem.latest_s[second], 0.0)
+    return (WAIT_WEIGHT * wait + LATE_WEIGHT * late) * travel.speed
+
+
+def _points(travel: Travel) -> NDArray[np.float64]:
+    """Coordinates of the locations, shape (locations, 3)."""
+    if travel.metric is Metric.HAVERSINE:
+        return unit_vectors(np.column_stack([travel.x, travel.y]))
+    return np.column_stack([travel.x, travel.y, np.zeros(len(travel.x))])
+
+
+def _depot_lengths(problem: RoutingProblem, travel: Travel) -> NDArray[np.float64]:
+    """(n,) distance from the nearest start."""
+    starts = sorted(set(problem.vehicle_start.tolist()) - {-1})
+    if not starts:
+        return np.zeros(problem.n_stops)
+    return np.asarray(np.min([travel.distance(start, problem.stop_location) for start in starts], axis=0), np.float64)
+
+
+class GeneralEngine(TourEngine):
+    """Annealing with every feature of `accepts`."""
+
+    def __init__(self, problem: RoutingProblem, seed: int, *, matrix_sites: int = MATRIX_SITES) -> None:
+        self.problem = problem
+        travel = problem.profiles[int(problem.vehicle_profile[0])]
+        n, types = problem.compatible.shape
+        dimensions = len(problem.dimensions)
+        self.slots = min(n, int(np.minimum(problem.vehicle_count, n).sum()))
+        size = n + self.slots
+        everywhere = np.arange(len(travel.x))
+        matrix = None
+        if len(everywhere) <= matrix_sites:
+            matrix = travel.distance_matrix(everywhere, everywhere)
+        times = travel.durations_s
+        alone = _alone(problem, travel)
+        possible = np.where(np.isfinite(alone), alone, 0.0)
+        outside = float(possible.max(axis=1).sum() + problem.prize.sum() + 1.0) * 2.0
+        mixed = bool(problem.delivery.any() and problem.pickup.any()) and not problem.data.backhauls_last
+        flags = [problem.has_time, mixed, problem.data.backhauls_last, types > 1]
+        rich = Rich(
+            flags=np.array(flags, np.int64),
+            metric=np.array([int(travel.metric)]),
+            scale=np.array([10.0**travel.decimals]),
+            speed=np.array([float(travel.speed)]),
+            points=_points(travel),
+            time_matrix=np.zeros((0, 0)) if times is None else times.copy(),
+            leaves=np.append(problem.stop_location, np.full(self.slots, -1)),
+            arrives=np.append(problem.stop_location, np.full(self.slots, -1)),
+            service=np.append(problem.service_s, np.zeros(self.slots)),
+            opens=problem.earliest_s.copy(),
+            closes=problem.latest_s.copy(),
+            brings=problem.delivery.copy(),
+            takes=problem.pickup.copy(),
+            compatible=problem.compatible.copy(),
+            alone=alone,
+            unit_cost=problem.cost_per_distance.copy(),
+            fixed_cost=problem.fixed_cost.copy(),
+            capacity=problem.capacity.copy(),
+            most_stops=problem.vehicle_max_stops.copy(),
+            most_distance=problem.max_distance.copy(),
+            shift_start=problem.shift_earliest_s.copy(),
+            shift_end=problem.shift_latest_s.copy(),
+            start_site=problem.vehicle_start.copy(),
+            end_site=problem.vehicle_end.copy(),
+            available=problem.vehicle_count.copy(),
+            type_of=np.zeros(self.slots, np.int64),
+            length=np.zeros(self.slots),
+            brought=np.zeros((self.slots, dimensions), np.int64),
+            taken=np.zeros((self.slots, dimensions), np.int64),
+            deliveries=np.zeros(self.slots, np.int64),
+            earliest=np.zeros(size),
+            latest=np.zeros(size),
+            peak_before=np.zeros((size, dimensions), np.int64),
+            peak_after=np.zeros((size, dimensions), np.int64),
+            log_type=np.zeros(log_size(n, rich=True), np.int64),
+            best_type=np.zeros(self.slots, np.int64),
+            touched=np.zeros(self.slots, np.int64),
+            touched_at=np.full(self.slots, -1, np.int64),
+            delivers=problem.delivery.any(axis=1),
+            picks=problem.pickup.any(axis=1),
+        )
+        near, lengths = _near(problem, travel)
+        nodes = np.zeros(size, NODE)
+        weight = problem.delivery + problem.pickup
+        widest = np.maximum(problem.capacity.max(axis=0), 1)
+        # only the order by demand reads it
+        nodes["demand"][:n] = np.minimum(weight / widest, 1.0).max(axis=1, initial=0.0) * 1e6
+        tours = empty_tours(
+            nodes,
+            near,
+            np.where(problem.optional, problem.prize, outside),
+            seed,
+            metric=travel.metric,
+            decimals=travel.decimals,
+            rich=rich,
+            matrix=matrix,
+        )
+        tours.near_length[:] = lengths
+        tours.depot_length[:] = _depot_lengths(problem, travel)
+        super().__init__(tours, ~problem.optional, 1.0)
+
+    def start(self, plan: RoutingPlan | None, stop: Stop) -> None:
+        """Begin from ``plan``, or from savings and insertion."""
+        if plan is None:
+            plan = construct(self.problem, 0, stop)
+        routes = [route for route in plan.routes if route.visits][: self.slots]
+        rich, n = self.tours.rich, self.problem.n_stops
+        rich.available[:] = self.problem.vehicle_count
+        for sums in (rich.length, rich.brought, rich.taken, rich.deliveries):
+            sums[:] = 0
+        for r in range(self.slots):
+            set_type(rich, n + r, r, routes[r].vehicle_type if r < len(routes) else 0)
+        self.load([route.visits for route in routes])
+
+    @property
+    def scale(self) -> float:
+        """Mean cost of the way to a near stop: what temperatures are measured in."""
+        unit = float(self.problem.cost_per_distance.mean())
+        return super().scale * unit if unit > 0 else max(float(self.problem.fixed_cost.mean()), 1.0)
+
+    def vehicle_type(self, route: int) -> int:
+        """Type of vehicle that route number ``route`` of the best tours has."""
+        return int(self.tours.rich.best_type[route])
+
+
+def warm_general() -> None:
+    """Compile both forms of the kernels, with and without a matrix."""
+    from solvers.routing.data import Coordinates, LocationRow, RoutingData, VehicleRow, VisitRow, Window
+
+    places = tuple(LocationRow(str(i), Coordinates.POINT, float(i), 0.0) for i in range(4))
+    visits = tuple(VisitRow(str(i), str(i), (("load", 1),), time_windows=(Window(0.0, 99.0),)) for i in range(1, 4))
+    fleet = (VehicleRow("vehicle", 3, "0", "0", (("load", 2),)),)
+    problem = RoutingProblem.of(RoutingData(places, fleet, visits))
+    for sites in (MATRIX_SITES, 0):
+        engine = GeneralEngine(problem, 0, matrix_sites=sites)
+        engine.start(None, Never())
+        engine.run(10, 1.0)

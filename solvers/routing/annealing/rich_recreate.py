@@ -1,0 +1,167 @@
+"""Greedy insertion with blinks where places also have to fit times, several loads, an order and limits per route."""
+
+from __future__ import annotations
+
+from solvers.routing.annealing.compile import kernel
+from solvers.routing.annealing.random import geometric
+from solvers.routing.annealing.rich import (
+    BACKHAULS_LAST,
+    HAS_TIME,
+    IS_MIXED,
+    log_type,
+    refresh,
+    refresh_peaks,
+    rich_time,
+    set_type,
+    spread_times,
+)
+from solvers.routing.annealing.tour import BLINK_IN, N_FREE, N_LOG, N_RUINED, distance, put_after
+
+BLINK_RATE = 0.01
+"""Chance that a place is overlooked."""
+
+FEW_ROUTES = 100
+"""Up to so many routes, all edges to the depot are looked at; beyond, those of ruined routes."""
+
+
+@kernel
+def _has_room(tours, rich, c, r):  # type: ignore[no-untyped-def]
+    """Whether visit ``c`` may be on route ``r`` as far as sums say."""
+    kind = rich.type_of[r]
+    if not rich.compatible[c, kind] or tours.size[r] >= rich.most_stops[kind]:
+        return False
+    for d in range(rich.brought.shape[1]):
+        limit = rich.capacity[kind, d]
+        if rich.brought[r, d] + rich.brings[c, d] > limit or rich.taken[r, d] + rich.takes[c, d] > limit:
+            return False
+    return not rich.flags[BACKHAULS_LAST] or rich.delivers[c] or rich.deliveries[r] > 0
+
+
+@kernel
+def _fits(tours, rich, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
+    """Whether visit ``c``, which has room on route ``r``, may come between ``p`` and ``s``, so far away from each."""
+    n = tours.near.shape[0]
+    kind = rich.type_of[r]
+    if rich.flags[BACKHAULS_LAST]:
+        if rich.delivers[c]:
+            if p < n and not rich.delivers[p]:
+                return False
+        elif s < n and rich.delivers[s]:
+            return False
+    if rich.flags[IS_MIXED]:
+        for d in range(rich.brought.shape[1]):
+            limit = rich.capacity[kind, d]
+            if rich.peak_before[p, d] + rich.brings[c, d] > limit or rich.peak_after[p, d] + rich.takes[c, d] > limit:
+                return False
+    if rich.length[r] + before + after - tours.nodes[p].dsucc > rich.most_distance[kind]:
+        return False
+    if rich.flags[HAS_TIME]:
+        start = max(rich.earliest[p] + rich.service[p] + rich_time(rich, p, c, before), rich.opens[c])
+        return start <= rich.closes[c] and start + rich.service[c] + rich_time(rich, c, s, after) <= rich.latest[s]
+    return True
+
+
+@kernel
+def _try(tours, rich, c, p, r, unit, best):  # type: ignore[no-untyped-def]
+    """Cost of visit ``c`` after node ``p`` of route ``r`` if below ``best`` and possible, else ``best``."""
+    s = tours.nodes[p].succ
+    before, after = distance(tours, p, c), distance(tours, c, s)
+    cost = unit * (before + after - tours.nodes[p].dsucc)
+    if cost < best and _fits(tours, rich, c, p, s, r, before, after):
+        return cost
+    return best
+
+
+@kernel
+def _new_route(tours, rich, r, kind):  # type: ignore[no-untyped-def]
+    """Make empty route ``r`` one of type ``kind``."""
+    sentinel = tours.near.shape[0] + r
+    log_type(rich, tours.counts[N_LOG], r)
+    set_type(rich, sentinel, r, kind)
+
+
+@kernel
+def insert_best_rich(tours, rich, c):  # type: ignore[no-untyped-def]
+    """Insert visit ``c`` where it costs least beside its near visits, or in a new route, or not at all."""
+    nodes, counts, near = tours.nodes, tours.counts, tours.near
+    n, k_near = near.shape
+    best = tours.penalty[c]
+    at = -1
+    new_type = -1
+    if counts[N_FREE] > 0:
+        for kind in range(rich.available.shape[0]):
+            if rich.available[kind] > 0 and rich.alone[c, kind] < best:
+                best = rich.alone[c, kind]
+                new_type = kind
+    blink_in = counts[BLINK_IN]
+    for k in range(k_near):
+        j = near[c, k]
+        r = nodes[j].route
+        if r < 0 or not _has_room(tours, rich, c, r):
+            continue
+        unit = rich.unit_cost[rich.type_of[r]]
+        for side in range(2):
+            if blink_in > 0:
+                blink_in -= 1
+                p = j if side == 0 else nodes[j].pred
+                cost = _try(tours, rich, c, p, r, unit, best)
+                if cost < best:
+                    best = cost
+                    at = p
+            else:
+                blink_in = geometric(tours.rng, BLINK_RATE)
+    used = counts[N_FREE]
+    few = tours.load.shape[0] - used <= FEW_ROUTES
+    for i in range(tours.load.shape[0] - used if few else counts[N_RUINED]):
+        r = tours.free[used + i] if few else tours.ruined[i]
+        if tours.size[r] == 0 or not _has_room(tours, rich, c, r):
+            continue
+        unit = rich.unit_cost[rich.type_of[r]]
+        for side in range(2):
+            p = n + r if side == 0 else nodes[n + r].pred
+            cost = _try(tours, rich, c, p, r, unit, best)
+            if cost < best:
+                best = cost
+                at = p
+    counts[BLINK_IN] = blink_in
+    if at < 0:
+        if new_type < 0:
+            return
+        r = tours.free[counts[N_FREE] - 1]
+        _new_route(tours, rich, r, new_type)
+        at = n + r
+        put_after(tours, c, at)
+        refresh(rich, nodes, at, r)
+        return
+    put_after(tours, c, at)
+    sentinel = n + nodes[at].route
+    if rich.flags[HAS_TIME]:
+        spread_times(rich, nodes, sentinel, c)
+    if rich.flags[IS_MIXED]:
+        refresh_peaks(rich, nodes, sentinel, nodes[at].route)
+
+
+@kernel
+def keeps_limits(tours, rich, r):  # type: ignore[no-untyped-def]
+    """Whether a used route holds what taking visits out or changing its vehicle can break."""
+    n = tours.near.shape[0]
+    if rich.flags[BACKHAULS_LAST] and rich.deliveries[r] == 0:
+        return False
+    if rich.length[r] > rich.most_distance[rich.type_of[r]] + 1e-9:
+        return False
+    if rich.flags[HAS_TIME]:
+        first = tours.nodes[n + r].succ
+        return rich.earliest[first] <= rich.latest[first] + 1e-9
+    return True
+
+
+@kernel
+def is_valid(rich, tours):  # type: ignore[no-untyped-def]
+    """Whether the ruined routes hold their limits: without the triangle inequality, fewer visits can be worse."""
+    if rich is None:
+        return True
+    for i in range(tours.counts[N_RUINED]):
+        r = tours.ruined[i]
+        if tours.size[r] > 0 and not keeps_limits(tours, rich, r):
+            return False
+    return True
