@@ -35,9 +35,9 @@ PROFILES = {"van": 6.4, "truck": 5.6, "bike": 4.4}
 """Speeds in m/s over the beeline, detours and lights included."""
 FLEET = (
     # kind, vehicles a depot, kg, litres, fixed cost, cost per metre, cost per second
-    ("truck", 2, 1500, 9000, 95.0, 0.00062, 0.0072),
-    ("van", 4, 700, 5200, 60.0, 0.00038, 0.0066),
-    ("bike", 3, 120, 700, 18.0, 0.00006, 0.0058),
+    ("truck", 1, 1200, 6600, 80.0, 0.00062, 0.0072),
+    ("van", 4, 600, 3400, 45.0, 0.00038, 0.0066),
+    ("bike", 4, 125, 700, 6.0, 0.00006, 0.0052),
 )
 
 
@@ -87,7 +87,7 @@ def _visit(chance: Random, number: int) -> dict[str, Any]:
     large = chance.random() < 0.15
     kg = 70 + round(100 * chance.random()) if large else 5 + round(44 * chance.random() ** 1.5)
     litres = round(kg * (3.0 + 4.0 * chance.random()))
-    service_s = 60 * (6 + round(6 * chance.random())) if large else 60 * (2 + round(3 * chance.random()))
+    service_s = 60 * (8 + round(8 * chance.random())) if large else 60 * (3 + round(4 * chance.random()))
     visit: dict[str, Any] = {
         "id": f"stop-{number:03}",
         "location": f"place-{number:03}",

@@ -33,7 +33,7 @@ OUT = HERE.parent / "out"
 BUDGET_USD = 2.0
 BUDGET_SHOTS = 100_000
 BUDGET_DEVICE_S = 600.0
-AFTER_THE_CRASH_S = 1.0
+AFTER_THE_CRASH_S = 2.0
 """Deadline of the requests that meet a service without solvers (s)."""
 
 
