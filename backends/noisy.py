@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import dimod
 import numpy as np
+from numpy.typing import NDArray
 
+from backends.ansatz import Ansatz, Prepared, no_bits
 from backends.backend import BackendFacts, Estimate, Price, Program, RemoteJob, RemoteStatus, Technology
 from backends.calibration import bundled_snapshot, read_snapshot
-from backends.circuits import Compiled, Shape, bind, bindings, compile_for, device_target
+from backends.circuits import Compiled
 from backends.gate import check_program
 from backends.local_jobs import LocalJobs
 from backends.noise import noisy_circuit, read
-from backends.statevector import evaluation_seconds, search_evaluations
+from backends.statevector import evaluation_seconds
 from solvers.errors import BackendError, BackendTimeout, ProgramRefused
 from solvers.quantum.cost import CostModel
-from solvers.quantum.qaoa import QaoaSettings, aggregate, optimise, start_probabilities
-from solvers.quantum.statevector import Angles, Statevector
-from solvers.stop import AnyOf, Cancelled, Deadline
+from solvers.quantum.qaoa import aggregate
+from solvers.stop import AnyOf, Cancelled, Deadline, Stop
 
 _SECONDS_PER_AMPLITUDE_GATE = 3e-10
 _SHOTS_AT_ONCE = 500
-_COMPILED_KEPT = 256
 
 
 class NoisySimulator:
@@ -79,17 +77,14 @@ class NoisySimulator:
     ) -> None:
         if not 1 <= max_variables <= 18:
             raise ValueError(f"max_variables is {max_variables}; allowed: 1 - 18")
-        if search_s <= 0 or time_limit_s <= 0 or max_shots < 1 or transpiler_seeds < 1:
-            raise ValueError("search_s, time_limit_s, max_shots and transpiler_seeds need to be > 0")
+        if time_limit_s <= 0 or max_shots < 1:
+            raise ValueError(f"time_limit_s is {time_limit_s} and max_shots {max_shots}; allowed: > 0")
         is_file = snapshot.endswith((".json", ".json.gz"))
         self.name, self._price = name, price or Price()
         self._snapshot = read_snapshot(Path(snapshot)) if is_file else bundled_snapshot(snapshot)
         self._max_variables = min(max_variables, len(self._snapshot.usable))
-        self._max_shots, self._search_s, self._time_limit_s = max_shots, search_s, time_limit_s
-        self._alpha, self._regularisation, self._seeds = alpha, regularisation, range(transpiler_seeds)
-        self._target = device_target(self._snapshot)
-        self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()
-        self._compiling = threading.Lock()
+        self._max_shots, self._time_limit_s = max_shots, time_limit_s
+        self._ansatz = Ansatz(name, self._snapshot, transpiler_seeds, search_s, alpha, regularisation)
         self._jobs = LocalJobs(name, max_parallel)
 
     def facts(self) -> BackendFacts:
@@ -114,8 +109,7 @@ class NoisySimulator:
         amplitudes = 1 << max(4, len(compiled.physical) if compiled else 4)
         gates = compiled.two_qubit_gates + 1 if compiled else 1
         size = program.bqm.num_variables
-        evaluations = search_evaluations(size, program.layers, self._search_s)
-        seconds = 0.02 + evaluations * evaluation_seconds(size, program.layers)
+        seconds = 0.02 + self._ansatz.evaluations(program) * evaluation_seconds(size, program.layers)
         seconds += (shots + 50) * gates * (amplitudes * _SECONDS_PER_AMPLITUDE_GATE + 2e-7)
         worst = self._charge(shots, self._time_limit_s)
         return Estimate(min(seconds, self._time_limit_s), worst, compiled.success_probability if compiled else 1.0)
@@ -148,84 +142,35 @@ class NoisySimulator:
         if self._max_variables < 1:
             raise ProgramRefused(self.name, "no two live qubits are coupled in this calibration")
         check_program(self.name, program, shots, self._max_variables, self._max_shots)
-        cost = CostModel.of(program.bqm)
-        return self._compile(Shape.of(cost, program.layers, bool(program.warm_start))) if cost.size else None
-
-    def _compile(self, shape: Shape) -> Compiled:
-        with self._compiling:
-            compiled = self._compiled.get(shape)
-            if compiled is None:
-                try:
-                    compiled = compile_for(shape, self._snapshot, self._target, self._seeds)
-                except Exception as error:
-                    raise ProgramRefused(self.name, f"cannot be transpiled: {error}") from error
-                self._compiled[shape] = compiled
-                while len(self._compiled) > _COMPILED_KEPT:
-                    self._compiled.popitem(last=False)
-            return compiled
+        return self._ansatz.compile(program) if program.bqm.num_variables else None
 
     def _run(self, program: Program, shots: int, cancelled: Callable[[], bool]) -> dimod.SampleSet:
         begun_s = time.monotonic()
         deadline = Deadline(begun_s + self._time_limit_s, time.monotonic)
-        cost = CostModel.of(program.bqm)
-        if cost.size == 0:
-            samples = aggregate(cost, np.zeros((shots, 0), dtype=np.int8))
-            samples.info.update(cost_usd_micros=self._charge(shots, time.monotonic() - begun_s))
-            return samples
-        shape = Shape.of(cost, program.layers, bool(program.warm_start))
-        compiled = self._compile(shape)
-        ones = start_probabilities(cost, program.warm_start, self._regularisation)
-        settings = QaoaSettings(
-            layers=program.layers,
-            alpha=self._alpha,
-            evaluations=search_evaluations(cost.size, program.layers, self._search_s),
-            regularisation=self._regularisation,
-        )
         stop = AnyOf((Cancelled(cancelled), deadline))
-        angles, cvar, evaluations = optimise(Statevector(cost, ones), settings, stop)
-        bits = self._shoot(compiled, shape, cost, angles, ones, shots, program.seed, stop)
-        if cancelled():
-            raise BackendError(self.name, "was cancelled")
-        if bits is None or deadline():
-            raise BackendTimeout(self.name, f"no samples within {self._time_limit_s:g} s")
-        samples = aggregate(cost, bits)
+        if program.bqm.num_variables == 0:
+            samples = aggregate(CostModel.of(program.bqm), no_bits(shots))
+        else:
+            prepared = self._ansatz.prepare(program, stop)
+            bits = self._shoot(prepared, shots, program.seed, stop)
+            if cancelled():
+                raise BackendError(self.name, "was cancelled")
+            if bits is None or deadline():
+                raise BackendTimeout(self.name, f"no samples within {self._time_limit_s:g} s")
+            samples = aggregate(prepared.cost, bits)
+            samples.info.update(prepared.info)
         seconds = time.monotonic() - begun_s
-        samples.info.update(
-            seconds=seconds,
-            cost_usd_micros=self._charge(shots, seconds),
-            depth=compiled.depth,
-            two_qubit_gates=compiled.two_qubit_gates,
-            physical_qubits=[compiled.physical[k] for k in compiled.home],
-            success_probability=compiled.success_probability,
-            circuit_seconds=compiled.seconds,
-            angles={"gammas": angles.gammas, "betas": angles.betas},
-            evaluations=evaluations,
-            mixer="x",
-            cvar=cvar,
-            calibration_id=self._snapshot.id,
-        )
+        samples.info.update(seconds=seconds, cost_usd_micros=self._charge(shots, seconds))
         return samples
 
-    def _shoot(
-        self,
-        compiled: Compiled,
-        shape: Shape,
-        cost: CostModel,
-        angles: Angles,
-        ones: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-        shots: int,
-        seed: int,
-        stop: AnyOf,
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]] | None:
+    def _shoot(self, prepared: Prepared, shots: int, seed: int, stop: Stop) -> NDArray[np.int8] | None:
         """Bits of all shots, or ``None`` when stopped before."""
-        circuit = bind(compiled, bindings(shape, cost, angles, ones if shape.warm else None))
-        noisy = noisy_circuit(circuit, compiled, self._snapshot)
+        run = noisy_circuit(prepared.circuit, prepared.compiled, self._snapshot).prepare()
         rng = np.random.default_rng(seed)
-        run = noisy.prepare()
         parts = []
         for done in range(0, shots, _SHOTS_AT_ONCE):
             if stop():
                 return None
             states = run.sample(min(_SHOTS_AT_ONCE, shots - done), rng)
-            parts.append(read(states, compiled, self._snapshot, rng))
+            parts.append(read(states, prepared.compiled, self._snapshot, rng))
         return np.concatenate(parts)
