@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from backends.backend import BackendFacts, CalibratedValue, Price, Technology
 from federation.attack import max_kernel_variables, qaoa_layers
-from federation.calibration import success_prior
+from federation.calibration import UNCALIBRATED, success_prior
 from solvers.problem import Features
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
@@ -173,6 +173,7 @@ def make_trace(folder: Path, count: int, seed: int) -> list[Request]:
     drift = _hidden_drift(rng, len(machines))
     moments = np.sort(rng.uniform(0, DAYS * 86_400.0, count))
     trace = []
+    known: dict[tuple[str, int], tuple[CalibratedValue, ...]] = {}
     for offset_s in moments:
         day = int(offset_s // 86_400)
         now = START + timedelta(seconds=float(offset_s))
@@ -180,7 +181,7 @@ def make_trace(folder: Path, count: int, seed: int) -> list[Request]:
         values = {"size": size, "density": float(rng.uniform(0.05, 1)), "tightness": float(rng.uniform(0.1, 1))}
         features = Features("routing", values)
         remaining_s = float(rng.choice([10.0, 30.0, 120.0, 600.0]))
-        seen = tuple(_facts(machine, daily, queues, day, offset_s, now) for machine in machines)
+        seen = tuple(_facts(machine, daily, queues, day, offset_s, known) for machine in machines)
         gain = np.array(
             [_gain(m, f, values, drift[day, i]) for i, (m, f) in enumerate(zip(machines, seen, strict=True))]
         )
@@ -211,21 +212,20 @@ def _facts(
     queues: dict[str, NDArray[np.float64]],
     day: int,
     offset_s: float,
-    now: datetime,
+    known: dict[tuple[str, int], tuple[CalibratedValue, ...]],
 ) -> BackendFacts:
     """What the backend publishes at a moment: its calibration of the day, its queue, whether it is open."""
     if machine.first_day is None:
         return machine.facts
     source = (machine.first_day + day) % len(daily)
-    moved = now - (START + timedelta(days=source, hours=now.hour, minutes=now.minute))
-    calibration = tuple(
-        replace(
-            v,
-            value=v.value * machine.quality if v.name.endswith("error") and v.value < 1 else v.value,
-            date=v.date + moved,
+    calibration = known.get((machine.facts.name, day))
+    if calibration is None:
+        moved = timedelta(days=day - source)
+        calibration = tuple(
+            replace(v, value=v.value * (machine.quality if _is_error(v) else 1.0), date=v.date + moved)
+            for v in daily[source]
         )
-        for v in daily[source]
-    )
+        known[machine.facts.name, day] = calibration
     rows = queues[machine.queue]
     # The trace of ten days repeats; half a year of requests walks through it many times.
     at_s = rows[0, 0] + offset_s % (rows[-1, 0] - rows[0, 0])
@@ -237,6 +237,10 @@ def _facts(
         queue_length=int(length),
         available=is_open > 0,
     )
+
+
+def _is_error(value: CalibratedValue) -> bool:
+    return value.name.endswith("error") and value.value < UNCALIBRATED
 
 
 def _gain(machine: Device, facts: BackendFacts, values: dict[str, float], hidden: float) -> float:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from benchmarks.device_trace import NOISE, Request, data_folder, devices, make_trace
 from federation.attack import BackendView, plan_attack
+from federation.evidence import Seen
 from federation.fairness import FairQueue, Ticket
 from federation.policy import USD_MICROS, Policy, Profile, Residency
 from federation.reasons import Reason
-from federation.selection import Seen, Selection, SelectionConfig
+from federation.selection import Selection, SelectionConfig
 from federation.spending import facts_cost_usd_micros
 
 USD_PER_GAIN = 100.0
@@ -50,7 +51,8 @@ def replay(trace: list[Request], seed: int, config: SelectionConfig | None = Non
     """Choose a backend (or none) for every request in turn and learn from what comes back.
 
     Regret is measured against the choice of one who knows the truth of each request. Everything chosen is measured by
-    its expected worth, so that luck in single runs counts for nobody.
+    its expected worth, so that luck in single runs counts for nobody. The best single is the backend that would have
+    been best had it been asked for every request that the rules leave to it, and none for the others.
     """
     rng = np.random.default_rng(seed)
     selection = Selection(config or SelectionConfig(usd_per_gain=USD_PER_GAIN, most_racing=1, seed=seed))
@@ -58,7 +60,7 @@ def replay(trace: list[Request], seed: int, config: SelectionConfig | None = Non
     oracle = np.maximum(worth.max(axis=1), 0.0)
     names = [device.facts.name for device in devices()]
     chosen = dict.fromkeys([*names, ""], 0)
-    got, by_chance = 0.0, 0.0
+    got, by_chance, singles = 0.0, 0.0, np.zeros(len(names))
     started = time.perf_counter()
     for row, request in enumerate(trace):
         for facts in request.facts:
@@ -95,9 +97,10 @@ def replay(trace: list[Request], seed: int, config: SelectionConfig | None = Non
         # Chance draws from what the rules leave, as the selection does: offline and hopeless backends cost it nothing.
         left = {choice.name for choice in attack.backends}
         left |= {skipped.backend for skipped in attack.skipped if skipped.reason is Reason.NOT_SELECTED}
-        by_chance += worth[row, [i for i, each in enumerate(names) if each in left]].mean()
+        allowed = np.array([each in left for each in names])
+        by_chance += worth[row, allowed].mean()
+        singles += np.where(allowed, worth[row], 0.0)
     seconds = time.perf_counter() - started
-    singles = worth.sum(axis=0)
     best = int(singles.argmax())
     total = float(oracle.sum())
     return Regrets(

@@ -87,6 +87,11 @@ class Attack:
     backends: tuple[BackendChoice, ...]
     skipped: tuple[Skipped, ...]
 
+    @property
+    def expected_usd_micros(self) -> int:
+        """Worst case of all backends together, in millionths of a US dollar."""
+        return sum(choice.expected_usd_micros for choice in self.backends)
+
     def to_json(self) -> JsonObject:
         """For the decision record."""
         return {

@@ -40,7 +40,7 @@ class CanaryConfig:
     most_runs
         After so many canary runs without a verdict it is rolled back (>= 1): an open canary is not kept for ever.
     least_runs
-        No promotion before so many runs of both (>= 1).
+        No verdict on gains before so many runs of both (>= 1): their scatter is not known sooner.
     """
 
     alpha: float = 0.01
@@ -141,9 +141,10 @@ class Canary:
         runs = min(side.runs for side in self._sides.values())
         if evidence["fails_more"] >= limit:
             self._verdict, self._why = Verdict.ROLL_BACK, "it fails more often"
-        elif evidence["worse"] >= limit:
+        elif evidence["worse"] >= limit and runs >= self.config.least_runs:
             self._verdict, self._why = Verdict.ROLL_BACK, "it gains less"
-        elif evidence["not_worse"] >= limit and runs >= self.config.least_runs:
+        elif evidence["not_worse"] >= limit and evidence["fails_more"] <= 1 and runs >= self.config.least_runs:
+            # What gains more but seems to fail more waits until that is settled either way.
             self._verdict, self._why = Verdict.PROMOTE, "it gains no less than allowed"
         elif self._sides[True].runs >= self.config.most_runs:
             self._verdict, self._why = Verdict.ROLL_BACK, f"no verdict after {self.config.most_runs} runs"

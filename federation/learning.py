@@ -61,8 +61,8 @@ class LearningConfig:
 
     gain_scale: float = 0.01
     half_life_s: float = 14 * 86_400.0
-    prior_spread: float = 1.0
-    prior_noise: float = 0.5
+    prior_spread: float = 1.5
+    prior_noise: float = 1.0
     health: HealthConfig = ARM_HEALTH
 
     def __post_init__(self) -> None:
@@ -135,6 +135,11 @@ class ArmBelief:
         surplus, deviation = self._solve(vector)
         mean = prior_gain + surplus * scale
         return Belief(mean, deviation * scale, self._noise() * scale, mean + draw * deviation * scale, self._weight)
+
+    def weight(self, now_s: float) -> float:
+        """How many recent runs the belief rests on."""
+        self._forget(now_s)
+        return self._weight
 
     def seconds(self, prior_s: float) -> tuple[float, float]:
         """Median run time in seconds, and the deviation of its logarithm, from runs seen and ``prior_s`` (> 0)."""

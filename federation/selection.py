@@ -19,6 +19,7 @@ from scipy.special import gammaincinv, ndtr
 from backends.backend import BackendFacts
 from federation.attack import Pick, expected_seconds, max_kernel_variables, qaoa_layers
 from federation.calibration import FRESH_S, CalibrationDesk
+from federation.evidence import Seen
 from federation.learning import ArmBelief, LearningConfig, Vector, feature_vector
 from federation.policy import USD_MICROS, Policy
 from federation.racing import plan_race
@@ -43,6 +44,9 @@ class SelectionConfig:
     ----------
     exploration_share
         Share of requests that explore (0 - 1).
+    trial_runs
+        Until a backend has so many recent runs for a kind of problem, its gain is drawn for every request, ever less
+        widely (>= 0); never where ``exploration_share`` is 0.
     usd_per_gain
         What improving an objective by all of itself (a gain of 1) is worth, in US dollars (> 0): what money is weighed
         against. At 100, a gain of 1 % is worth a dollar.
@@ -59,6 +63,7 @@ class SelectionConfig:
     """
 
     exploration_share: float = 0.1
+    trial_runs: float = 30.0
     usd_per_gain: float = 100.0
     most_racing: int = 3
     scenarios: int = 128
@@ -71,40 +76,10 @@ class SelectionConfig:
             raise ValueError(f"exploration_share is {self.exploration_share}; allowed: 0 - 1")
         if not 0 < self.usd_per_gain < math.inf:
             raise ValueError(f"usd_per_gain is {self.usd_per_gain}; allowed: > 0")
+        if not 0 <= self.trial_runs < math.inf:
+            raise ValueError(f"trial_runs is {self.trial_runs}; allowed: >= 0")
         if self.most_racing < 1 or self.scenarios < 1:
             raise ValueError(f"most_racing {self.most_racing}, scenarios {self.scenarios}; allowed: >= 1")
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One run of an arm.
-
-    Parameters
-    ----------
-    kind, features
-        Of the problem.
-    strategy
-        Name of a classical strategy; ignored when ``backend`` is set.
-    backend
-        Name of the backend; empty for a classical strategy.
-    outcome
-        OK, SKIPPED, REFUSED, FAILED or CANCELLED.
-    gain
-        Improvement relative to the objective of the incumbent it started from (>= 0; 0 when it did not help).
-    seconds
-        How long it took, queue included.
-    facts
-        Of the backend when it ran, for its calibration; ``None`` when unknown.
-    """
-
-    kind: str
-    features: Features
-    strategy: str
-    backend: str
-    outcome: str
-    gain: float
-    seconds: float
-    facts: BackendFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +175,13 @@ class Selection:
             belief.weight,
         )
 
+    def novelty(self, kind: str, backend: str, now_s: float) -> float:
+        """1 for a backend without runs, falling to 0 at ``trial_runs`` of them; 0 where nothing may be explored."""
+        if self.config.exploration_share == 0 or self.config.trial_runs == 0:
+            return 0.0
+        weight = self._arm(kind, "backend", backend).weight(now_s)
+        return max(0.0, 1.0 - weight / self.config.trial_runs)
+
     def strategy_gain(
         self, kind: str, features: Features, strategy: str, place: int, now_s: float, draw: float
     ) -> float:
@@ -280,11 +262,18 @@ class SelectionAt:
         if not field_:
             return left_out
         shots = policy.max_shots // min(len(field_), config.most_racing)
+        draws = rng.standard_normal(len(field_))
         prospects = [
             self.selection.prospect(
-                kind, features, facts, shots, remaining_s, self.now_s, float(rng.standard_normal()) if explores else 0.0
+                kind,
+                features,
+                facts,
+                shots,
+                remaining_s,
+                self.now_s,
+                float(draw) * (1.0 if explores else self.selection.novelty(kind, facts.name, self.now_s)),
             )
-            for facts in field_
+            for facts, draw in zip(field_, draws, strict=True)
         ]
         gains = gain_scenarios(prospects, config.scenarios, rng)
         prices = [p.usd / config.usd_per_gain for p in prospects]

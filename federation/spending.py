@@ -59,6 +59,21 @@ def worst_case_usd_micros(price: Price, shots: int, seconds: float) -> int:
     return price.per_task_usd_micros + price.per_shot_usd_micros * shots + by_time
 
 
+def needs_approval(expected_usd_micros: int, limit_usd_micros: int | None, approved_usd_micros: int = 0) -> bool:
+    """Whether a request must wait for an operator's approval before it spends.
+
+    Parameters
+    ----------
+    expected_usd_micros
+        Worst case of the request.
+    limit_usd_micros
+        Most that a request of this tenant may spend unasked; ``None``: any amount.
+    approved_usd_micros
+        What an operator has approved for this request.
+    """
+    return limit_usd_micros is not None and expected_usd_micros > max(limit_usd_micros, approved_usd_micros)
+
+
 def facts_cost_usd_micros(facts: BackendFacts, shots: int) -> int:
     """`worst_case_usd_micros` of ``shots`` on the backend of ``facts``."""
     if not is_metered(facts.price):

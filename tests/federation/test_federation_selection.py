@@ -6,9 +6,10 @@ import pytest
 
 from backends.backend import BackendFacts, CalibratedValue, Price, Technology
 from federation.attack import BackendView, plan_attack
+from federation.evidence import Seen
 from federation.policy import Policy, Profile, Residency
 from federation.reasons import Reason
-from federation.selection import Prospect, Seen, Selection, SelectionConfig, gain_scenarios
+from federation.selection import Prospect, Selection, SelectionConfig, gain_scenarios
 from solvers.problem import Features
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from backends.backend import BackendFacts, Price, Technology
 from federation.reasons import Reason
-from federation.spending import affordable_shots, allot, facts_cost_usd_micros, is_metered, worst_case_usd_micros
+from federation.spending import (
+    affordable_shots,
+    allot,
+    facts_cost_usd_micros,
+    is_metered,
+    needs_approval,
+    worst_case_usd_micros,
+)
 
 FREE = Price()
 
@@ -77,3 +84,11 @@ def test_the_shots_of_one_left_out_go_to_the_others():
     dear = backend("dear", replace(Price(), per_task_usd_micros=10**9))
     shares = {a.backend: a.shots for a in allot([backend("a"), dear, backend("b")], 10, 1000)}
     assert shares == {"a": 500, "dear": 0, "b": 500}
+
+
+def test_an_approval_is_needed_above_the_limit_until_an_operator_gave_one():
+    assert not needs_approval(10**9, None)
+    assert not needs_approval(5_000_000, 5_000_000)
+    assert needs_approval(5_000_001, 5_000_000)
+    assert not needs_approval(5_000_001, 5_000_000, approved_usd_micros=6_000_000)
+    assert needs_approval(7_000_000, 5_000_000, approved_usd_micros=6_000_000)
