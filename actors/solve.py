@@ -34,6 +34,7 @@ from store.store import Store
 LEASE_S = 5.0
 STOP_S = 0.05
 """A worker stops within this; a replayable run is waited for longer, since its end holds what a replay needs."""
+QUICK_VERDICT_S = 0.003
 COMMIT_MARGIN_S = 0.03
 """Kept back for verdict, record and commit; large plans keep more (`Solve._solve_until_s`)."""
 _SCHEDULER_TRY_S = 1.0
@@ -59,6 +60,7 @@ class Solve:
         self.attack: Attack | None = None
         self.token = token
         self.verify_s = 0.0
+        self._verdict_s = math.inf
         self.queue_s = 0.0
         self.solver_s = 0.0
         self.store_s = 0.0
@@ -236,8 +238,14 @@ class Solve:
         if plan is None:
             return 0.0
         started = time.perf_counter()
-        verdict: Verdict = await asyncio.to_thread(self.problem.verify, plan)
-        self.verify_s += time.perf_counter() - started
+        # A verdict that takes less than a thread's hand-over is not worth one; the first tells.
+        verdict: Verdict
+        if self._verdict_s < QUICK_VERDICT_S:
+            verdict = self.problem.verify(plan)
+        else:
+            verdict = await asyncio.to_thread(self.problem.verify, plan)
+        self._verdict_s = time.perf_counter() - started
+        self.verify_s += self._verdict_s
         if not verdict.feasible:
             return 0.0
         if not any(plan == known for known in self.pool):

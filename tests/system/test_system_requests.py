@@ -53,11 +53,7 @@ def test_a_request_is_answered_in_time_with_a_plan_that_verifies(
     assert report.job_id
     assert report.decision_id
     problem = convert.problem_from_message(request.problem)
-    plan = (
-        convert.plan_from_message(problem, response.plan)
-        if name != "sampling"
-        else convert.plan_from_message(problem, response.plan)
-    )
+    plan = convert.plan_from_message(problem, response.plan)
     verdict = problem.verify(plan)
     assert verdict.feasible
     assert verdict.objective == pytest.approx(report.objective)
@@ -75,7 +71,7 @@ def test_profile_simulate_reports_the_quantum_part_whether_it_helped_or_not(
     assert answered or all(c.reason == "NO_KERNEL" for c in by_backend.values())
     for contribution in answered:
         lift = contribution.quantum_lift
-        assert 2 <= lift.kernel_variables
+        assert lift.kernel_variables >= 2
         assert lift.samples > 0
         assert lift.control_samples > 0
         assert lift.mean_low <= lift.mean_difference <= lift.mean_high

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import os
 import re
@@ -55,7 +56,7 @@ def _cost(path: Path, routes: list[list[int]]) -> float:
     for route in routes:
         assert sum(demands[customer] for customer in route) <= capacity
         stops = [0, *route, 0]
-        cost += sum(distance(a, b) for a, b in zip(stops, stops[1:], strict=False))
+        cost += sum(distance(a, b) for a, b in itertools.pairwise(stops))
     return cost
 
 
