@@ -23,6 +23,7 @@ from solvers.invoices.plan import InvoicePlan
 from solvers.invoices.problem import InvoiceProblem
 from solvers.invoices.reader import timestamp_json
 from solvers.invoices.report import CashPoint, Decision, cash_curve, decisions
+from solvers.invoices.why import compare_with_rules, prices_of_cash, worth_of_cash
 from solvers.problem import JsonObject, Verdict
 
 
@@ -100,8 +101,6 @@ def base_money(problem: InvoiceProblem, value: float) -> money_pb2.Money:
     return money_message(minor, problem.base_currency)
 
 
-
-
 def decision_message(problem: InvoiceProblem, decision: Decision) -> invoices_pb2.InvoiceDecision:
     """One decision."""
     message = invoices_pb2.InvoiceDecision(
@@ -142,7 +141,8 @@ def cash_point_message(point: CashPoint) -> invoices_pb2.CashPoint:
 def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict) -> invoices_pb2.InvoicePlan:
     """``plan`` with what it means for every invoice. The objective is the verifier's."""
     model = model_of(problem)
-    found = decisions(problem, plan)
+    relaxed = prices_of_cash(problem, plan)
+    found = decisions(problem, plan, relaxed)
     message = invoices_pb2.InvoicePlan(
         decisions=[decision_message(problem, decision) for decision in found],
         objective=verdict.objective,
@@ -150,6 +150,12 @@ def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict
         cvar=float(model.liquidity.cvar(model.cumulated(plan).astype(np.float64))),
         cash_curve=[cash_point_message(point) for point in cash_curve(problem, plan)],
     )
+    for compared in compare_with_rules(problem, verdict.objective):
+        entry = message.baseline_comparison.add(rule=compared.rule, feasible=compared.feasible)
+        if compared.objective is not None and compared.saved is not None:
+            entry.objective, entry.saved = compared.objective, compared.saved
+    for worth in worth_of_cash(problem, relaxed) if relaxed is not None else ():
+        message.worth_of_cash.add(date=date_message(worth.day), account_id=worth.account_id, worth=worth.worth)
     if problem.late_rate_table is not None:
         message.late_rate_table_version = problem.late_rate_table.version
     for decision in found:

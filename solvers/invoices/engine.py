@@ -24,6 +24,7 @@ from solvers.invoices.model import Model, model_of
 from solvers.invoices.plan import NEVER, InvoicePlan
 from solvers.invoices.problem import InvoiceProblem
 from solvers.invoices.relaxation import Relaxation, relax
+from solvers.invoices.rules import BASELINES
 from solvers.stop import Stop
 from solvers.strategy import Candidate, Context
 
@@ -78,6 +79,9 @@ class _Run:
         self.plan = greedy_plan(self.model) if context.incumbent is None else context.incumbent
         self.value = self.model.objective(self.plan) if self.model.is_feasible(self.plan) else math.inf
         self.bound = -math.inf
+        # Never worse than the rules that people use today.
+        for rule in BASELINES.values():
+            self.offer(rule(problem, self.model))
         self.told = (math.inf, -math.inf)
         self.target = max(context.target_gap or 0.0, PROVED)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from solvers.invoices import canonical
 from solvers.invoices.core import build_core
 from solvers.invoices.engine import EngineStrategy
-from solvers.invoices.greedy import GreedyStrategy
 from solvers.invoices.highs_strategy import HighsStrategy
+from solvers.invoices.insurance import InsuranceStrategy
 from solvers.invoices.plan import InvoicePlan
 from solvers.kind import ProblemKind
 
@@ -23,7 +23,7 @@ class InvoiceCodec:
 KIND: ProblemKind[InvoicePlan] = ProblemKind(
     name="invoices",
     codec=InvoiceCodec(),
-    insurance=GreedyStrategy(),
+    insurance=InsuranceStrategy(),
     strategies=(EngineStrategy(), HighsStrategy()),
     kernel=build_core,
 )

@@ -14,6 +14,8 @@ from solvers.invoices.columns import FAR_DAY
 from solvers.invoices.model import Model, model_of
 from solvers.invoices.options import late_costs
 from solvers.invoices.plan import NEVER, InvoicePlan
+from solvers.invoices.relaxation import Relaxation
+from solvers.invoices.why import price_reason
 
 if TYPE_CHECKING:
     from solvers.invoices.problem import InvoiceProblem
@@ -105,8 +107,8 @@ def cash_curve(problem: InvoiceProblem, plan: InvoicePlan) -> list[CashPoint]:
     return found
 
 
-def decisions(problem: InvoiceProblem, plan: InvoicePlan) -> list[Decision]:
-    """One decision per item, in order."""
+def decisions(problem: InvoiceProblem, plan: InvoicePlan, relaxed: Relaxation | None = None) -> list[Decision]:
+    """One decision per item, in order; with the prices of ``relaxed`` the reasons say what cash is worth."""
     model = model_of(problem)
     columns, options = model.columns, model.options
     days = np.array([*problem.payment_run_days, problem.horizon_end_day], dtype=np.int64)
@@ -140,10 +142,25 @@ def decisions(problem: InvoiceProblem, plan: InvoicePlan) -> list[Decision]:
                 end_to_end_id=end_to_end_id(problem, item, day) if day is not None else "",
                 revalidate_required=validity.revalidate or not validity.verified,
                 checks_not_performed=validity.open_checks,
-                reasons=tuple(reasons(problem, model, plan, item)),
+                reasons=tuple(_with_price(problem, relaxed, item, run, reasons(problem, model, plan, item))),
             )
         )
     return found
+
+
+def _with_price(
+    problem: InvoiceProblem, relaxed: Relaxation | None, item: int, run: int, found: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """``found`` with what the prices say, in place of a bare CASH_LIMITED."""
+    codes = [code for code, _ in found]
+    if relaxed is None or (run == NEVER and "CASH_LIMITED" not in codes):
+        return found
+    said = price_reason(problem, relaxed, item, run)
+    if said is None:
+        return found
+    if run != NEVER:
+        return [*found, said]
+    return [said if code == "CASH_LIMITED" else (code, text) for code, text in found]
 
 
 def ranks(model: Model, plan: InvoicePlan) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
