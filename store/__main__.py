@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 
 import click
 
+from store.amounts import Amounts
 from store.budgets import Budgets
 from store.database import open_database
 from store.decisions import Decisions
+from store.errors import NotFound, TerminalState
 from store.measure import measure
-from store.signing import Signer
+from store.signing import PublicKeys, Signer
 from store.transfer import copy_database
 
 
@@ -51,7 +54,7 @@ def copy(source: str, target: str) -> None:
 def verify(url: str, state_dir: str) -> None:
     """Check the whole decision log at URL with the public keys in STATE_DIR; fails when anything was altered."""
     database = open_database(url)
-    failed = Decisions(database, Signer(state_dir)).verify_log()
+    failed = Decisions(database, PublicKeys(state_dir)).verify_log()
     database.close()
     for check in failed:
         click.echo(f"{check.name}: {check.detail}")
@@ -87,10 +90,53 @@ def release(url: str, reservation_ids: tuple[str, ...]) -> None:
     """Give reservations back for which the backend knows no charge."""
     database = open_database(url)
     budgets = Budgets(database)
-    for reservation_id in reservation_ids:
-        budgets.release(reservation_id)
-        click.echo(f"{reservation_id} released")
-    database.close()
+    try:
+        for reservation_id in reservation_ids:
+            budgets.release(reservation_id)
+            click.echo(f"{reservation_id} released")
+    except (NotFound, TerminalState) as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        database.close()
+
+
+@main.command()
+@click.argument("url")
+@click.argument("reservation_id")
+@click.option("--usd", default="0", show_default=True, help="US dollars charged, to the millionth.")
+@click.option("--shots", default=0, show_default=True, help="Shots charged.")
+@click.option("--device-seconds", default="0", show_default=True, help="Device time charged, to the millisecond.")
+def settle(url: str, reservation_id: str, usd: str, shots: int, device_seconds: str) -> None:
+    """Record what the backend charged for a reservation. This is final."""
+    try:
+        amounts = Amounts(whole(usd, 1_000_000), shots, whole(device_seconds, 1000))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    database = open_database(url)
+    try:
+        Budgets(database).settle(reservation_id, amounts)
+    except (NotFound, TerminalState) as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        database.close()
+    click.echo(f"{reservation_id} settled")
+
+
+def whole(text: str, parts: int) -> int:
+    """``text`` in ``parts`` of one, exactly: no float comes near money.
+
+    Raises
+    ------
+    ValueError
+        When it is not a number or finer than one part.
+    """
+    try:
+        value = Decimal(text) * parts
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is not a number") from error
+    if not value.is_finite() or value != value.to_integral_value():
+        raise ValueError(f"{text!r} is not a whole number of 1/{parts}")
+    return int(value)
 
 
 @main.command("measure")

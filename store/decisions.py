@@ -25,7 +25,7 @@ from store.database import Database
 from store.errors import NotFound
 from store.pages import Page, fetch_page
 from store.schema import GENESIS_HASH, decision_head, decisions
-from store.signing import Signer
+from store.signing import PublicKeys, Signer
 
 _head = select(decision_head.c.position, decision_head.c.hash).where(decision_head.c.id == 1)
 
@@ -142,11 +142,11 @@ def entry_hash(entry: Mapping[str, Any]) -> str:
 
 
 class Decisions:
-    """The decision log in a database, verified with the public keys of ``signer``."""
+    """The decision log in a database. A `Signer` as ``keys`` can write it, `PublicKeys` can verify it."""
 
-    def __init__(self, database: Database, signer: Signer) -> None:
+    def __init__(self, database: Database, keys: PublicKeys) -> None:
         self._database = database
-        self._signer = signer
+        self._keys = keys
 
     def append(
         self,
@@ -161,9 +161,13 @@ class Decisions:
 
         Raises
         ------
+        PermissionError
+            When there is only a public key.
         ValueError
             When ``record`` has no canonical JSON.
         """
+        if not isinstance(self._keys, Signer):
+            raise PermissionError("there is no private key to sign with")
         prepared = Record.of(record)
         with self._database.write() as connection:
             return append(
@@ -172,7 +176,7 @@ class Decisions:
                 job_id=job_id,
                 tenant=tenant,
                 now=now,
-                signer=self._signer,
+                signer=self._keys,
                 decision_id=decision_id,
             )
 
@@ -261,8 +265,8 @@ class Decisions:
 
     def _checks_of(self, row: Row[Any]) -> tuple[Check, ...]:
         found = digest_of(row.record.encode())
-        known = self._signer.knows(row.key_id)
-        signed = known and self._signer.verify(row.key_id, row.hash.encode(), row.signature)
+        known = self._keys.knows(row.key_id)
+        signed = known and self._keys.verify(row.key_id, row.hash.encode(), row.signature)
         return (
             _check("record digest", found == row.record_digest, found),
             _check("hash", entry_hash(row._asdict()) == row.hash, row.hash),

@@ -20,36 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, M
 _PRIVATE = "private.pem"
 
 
-class Signer:
-    """Signs with the current key of a state folder, verifies with any that it ever had. Travels as its folder.
-
-    Parameters
-    ----------
-    state_dir
-        The state folder. The first process to look makes the key; others that come at the same moment use that one.
-
-    Raises
-    ------
-    PermissionError
-        When others than the owner may read the private key.
-    ValueError
-        When the key file holds something else.
-    """
+class PublicKeys:
+    """The public keys of a state folder. Enough to verify decisions; makes nothing."""
 
     def __init__(self, state_dir: str | Path) -> None:
         self.state_dir = Path(state_dir)
         self._folder = self.state_dir / "signing"
-        self._private = _load_or_make(self._folder)
-        self.key_id = _key_id(self._private.public_key())
-        self._publish(self._private.public_key())
         self._known: dict[str, MLDSA65PublicKey] = {}
 
-    def __reduce__(self) -> tuple[type[Signer], tuple[str]]:
+    def __reduce__(self) -> tuple[type[PublicKeys], tuple[str]]:
         return type(self), (str(self.state_dir),)
-
-    def sign(self, data: bytes) -> bytes:
-        """Signature of ``data``, 3,309 bytes."""
-        return self._private.sign(data)
 
     def verify(self, key_id: str, data: bytes, signature: bytes) -> bool:
         """Whether ``signature`` over ``data`` is by key ``key_id``; false for a key that this folder does not know."""
@@ -66,18 +46,6 @@ class Signer:
         """Whether the folder has the public key ``key_id``."""
         return self._public(key_id) is not None
 
-    def rotate(self) -> str:
-        """Make a new key, sign with it from now on, and return its id. Earlier decisions stay verifiable.
-
-        The old private key is destroyed. Other processes sign with it until they are restarted.
-        """
-        private = MLDSA65PrivateKey.generate()
-        self._publish(private.public_key())
-        beside = _write_beside(self._folder, _PRIVATE, _private_text(private), 0o600)
-        beside.replace(self._folder / _PRIVATE)
-        self._private, self.key_id = private, _key_id(private.public_key())
-        return self.key_id
-
     def _public(self, key_id: str) -> MLDSA65PublicKey | None:
         if key_id not in self._known:
             if not key_id.isalnum():  # it comes from the database and must not lead out of the folder
@@ -91,6 +59,45 @@ class Signer:
                 return None
             self._known[key_id] = key
         return self._known[key_id]
+
+
+class Signer(PublicKeys):
+    """Signs with the current key of a state folder, verifies with any that it ever had. Travels as its folder.
+
+    Parameters
+    ----------
+    state_dir
+        The state folder. The first process to look makes the key; others that come at the same moment use that one.
+
+    Raises
+    ------
+    PermissionError
+        When others than the owner may read the private key.
+    ValueError
+        When the key file holds something else.
+    """
+
+    def __init__(self, state_dir: str | Path) -> None:
+        super().__init__(state_dir)
+        self._private = _load_or_make(self._folder)
+        self.key_id = _key_id(self._private.public_key())
+        self._publish(self._private.public_key())
+
+    def sign(self, data: bytes) -> bytes:
+        """Signature of ``data``, 3,309 bytes."""
+        return self._private.sign(data)
+
+    def rotate(self) -> str:
+        """Make a new key, sign with it from now on, and return its id. Earlier decisions stay verifiable.
+
+        The old private key is destroyed. Other processes sign with it until they are restarted.
+        """
+        private = MLDSA65PrivateKey.generate()
+        self._publish(private.public_key())
+        beside = _write_beside(self._folder, _PRIVATE, _private_text(private), 0o600)
+        beside.replace(self._folder / _PRIVATE)
+        self._private, self.key_id = private, _key_id(private.public_key())
+        return self.key_id
 
     def _publish(self, key: MLDSA65PublicKey) -> None:
         path = self._folder / f"{_key_id(key)}.pub"

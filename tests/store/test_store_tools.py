@@ -15,12 +15,13 @@ from store.__main__ import main
 from store.amounts import Amounts
 from store.commit import Settlement
 from store.database import open_database
+from store.decisions import Decisions
 from store.keys import Role
 from store.leases import JobState
 from store.measure import STEPS
 from store.observations import Observation
 from store.schema import metadata
-from store.signing import Signer
+from store.signing import PublicKeys, Signer
 from store.store import Store
 from store.transfer import copy_database
 
@@ -112,6 +113,18 @@ def test_verify_fails_when_the_log_was_altered(lived_in: Store) -> None:
     assert altered.output.endswith("the log was altered\n")
 
 
+def test_verifying_makes_no_key(lived_in: Store, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    result = run("verify", lived_in.database.url, str(elsewhere))
+    assert result.exit_code == 1
+    assert "not known here" in result.output
+    assert not elsewhere.exists()
+    with pytest.raises(PermissionError):
+        Decisions(lived_in.database, PublicKeys(elsewhere)).append(
+            {}, job_id="job-x", tenant="acme", now=datetime.now().astimezone()
+        )
+
+
 def test_rotate_makes_a_key_that_signs_from_the_next_start_on(lived_in: Store, tenant: str, now: datetime) -> None:
     state_dir = lived_in.signer.state_dir
     before = lived_in.signer.key_id
@@ -143,6 +156,20 @@ def test_what_leaked_is_listed_and_given_back(
     assert len(listed.output.splitlines()) == 1
     assert run("release", url, held).output == f"{held} released\n"
     assert run("leaked", url).output == ""
+    assert run("settle", url, held, "--usd", "0.300001", "--shots", "7", "--device-seconds", "1.5").exit_code == 0
+    assert lived_in.budgets.get(held).settled == Amounts(300_001, 7, 1500)
+    for refused in (
+        ("release", url, held),
+        ("release", url, "res-x"),
+        ("settle", url, held),
+        ("settle", url, held, "--usd", "0.0000001"),
+        ("settle", url, held, "--usd", "much"),
+        ("settle", url, held, "--usd", "-1"),
+        ("settle", url, held, "--usd", "inf"),
+    ):
+        result = run(*refused)
+        assert result.exit_code == 1, refused
+        assert result.output.startswith("Error: "), refused
 
 
 def test_migrate_says_where_the_schema_stands(empty_database_url: str) -> None:
