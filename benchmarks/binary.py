@@ -165,7 +165,7 @@ def _rate(path: Path) -> dict[str, Any]:
     """64 reads of 1,000 sweeps: updates per second of processor time, and the mean energy of the reads."""
     from dwave.samplers import SimulatedAnnealingSampler
 
-    problem = readers.read(path)
+    problem = _read(path)
     model: Ising = problem.ising
     bqm, sampler = ising_to_dimod(problem), SimulatedAnnealingSampler()
     reads, sweeps = 64, 1000
@@ -188,7 +188,7 @@ def _rate(path: Path) -> dict[str, Any]:
 
 
 def _row(work: Work, seconds: float, mqlib: dict[str, float]) -> dict[str, Any]:
-    problem = readers.read(work.path)
+    problem = _read(work.path)
     found = {name: solve(problem, seconds, work.best) for name, solve in SOLVERS.items()}
     gaps = {name: _gap(energy, work.best) for name, (energy, _) in found.items()}
     if work.name in mqlib:
@@ -205,7 +205,7 @@ def _row(work: Work, seconds: float, mqlib: dict[str, float]) -> dict[str, Any]:
 
 def _target_row(work: Work) -> dict[str, Any]:
     """Seconds until 99 % of the best known; 10 s where it was not reached by then."""
-    problem = readers.read(work.path)
+    problem = _read(work.path)
     target = 0.99 * work.best
     times = {}
     for name, solve in SOLVERS.items():
@@ -273,6 +273,13 @@ def _mqlib(folder: Path) -> dict[str, float]:
     """Energies of the best of MQLib's four strongest heuristics, by graph."""
     with (folder / "gset" / "mqlib_10s.csv").open() as file:
         return {row["instance"]: -float(row["cut_10s_one_core"]) for row in csv.DictReader(file)}
+
+
+def _read(path: Path) -> BinaryProblem:
+    problem = readers.read(path)
+    if not isinstance(problem, BinaryProblem):
+        raise TypeError(f"{path} holds a constrained model")
+    return problem
 
 
 def _gap(energy: float, best: float) -> float:

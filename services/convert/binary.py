@@ -5,26 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from protos import sampling_pb2 as pb
-from solvers.binary.canonical import CONSTRAINED, energies_of
+from solvers.binary.canonical import AnyProblem, energies_of
+from solvers.binary.constrained import ConstrainedProblem, Expression, RawExpression, constrained_problem
+from solvers.binary.constrained_codec import variable_of
 from solvers.binary.plan import Boltzmann, SamplePlan
-from solvers.binary.problem import DEFAULT_NUM_SAMPLES, BinaryProblem, quadratic_problem
+from solvers.binary.problem import DEFAULT_NUM_SAMPLES, quadratic_problem
 from solvers.errors import FieldViolation, InvalidProblem
 from solvers.problem import Verdict
 
 
-def problem_from_message(message: pb.BinaryProblem) -> BinaryProblem:
+def problem_from_message(message: pb.BinaryProblem) -> AnyProblem:
     """The problem in ``message``.
 
     Raises
     ------
     InvalidProblem
         Naming every field at fault, as ``quadratic.values[3]``.
+
     """
     which = message.WhichOneof("model")
-    if which == "constrained":
-        raise InvalidProblem([CONSTRAINED])
     if which is None:
         raise InvalidProblem([FieldViolation("quadratic", "is absent", "a model")])
+    if which == "constrained":
+        return _constrained(message)
     model, options = message.quadratic, message.options
     return quadratic_problem(
         _vartype(model.vartype),
@@ -40,8 +43,10 @@ def problem_from_message(message: pb.BinaryProblem) -> BinaryProblem:
     )
 
 
-def problem_to_message(problem: BinaryProblem) -> pb.BinaryProblem:
+def problem_to_message(problem: AnyProblem) -> pb.BinaryProblem:
     """The message of ``problem``; defaults and lists of zeros are left out."""
+    if isinstance(problem, ConstrainedProblem):
+        return _constrained_message(problem)
     model = pb.QuadraticModel(vartype=pb.VariableType.Value(problem.vartype.value), offset=problem.offset)
     if problem.variables:
         model.variables.extend(problem.variables)
@@ -60,7 +65,7 @@ def problem_to_message(problem: BinaryProblem) -> pb.BinaryProblem:
     return message
 
 
-def plan_to_message(problem: BinaryProblem, plan: SamplePlan, verdict: Verdict) -> pb.SamplePlan:
+def plan_to_message(problem: AnyProblem, plan: SamplePlan, verdict: Verdict) -> pb.SamplePlan:
     """The message of a verified plan; the best sample's energy is the verdict's objective."""
     energies = [verdict.objective, *energies_of(problem, plan)[1:]]
     message = pb.SamplePlan()
@@ -75,7 +80,7 @@ def plan_to_message(problem: BinaryProblem, plan: SamplePlan, verdict: Verdict) 
     return message
 
 
-def plan_from_message(problem: BinaryProblem, message: pb.SamplePlan) -> SamplePlan:
+def plan_from_message(problem: AnyProblem, message: pb.SamplePlan) -> SamplePlan:
     """The plan in ``message``; its energies are left to the verifier.
 
     Raises
@@ -105,6 +110,69 @@ def plan_from_message(problem: BinaryProblem, message: pb.SamplePlan) -> SampleP
             found.mean_energy, found.mean_energy_error, found.effective_samples, tuple(found.mean_values)
         )
     return SamplePlan(values, counts, boltzmann)
+
+
+def _constrained(message: pb.BinaryProblem) -> ConstrainedProblem:
+    model, options = message.constrained, message.options
+    return constrained_problem(
+        [variable_of(v.name, _vartype(v.type), v.lower_bound, v.upper_bound) for v in model.variables],
+        _raw(model.objective),
+        [(c.name, _raw(c.left), _sense(c.sense), c.right) for c in model.constraints],
+        num_samples=options.num_samples or DEFAULT_NUM_SAMPLES,
+        temperature=options.temperature if options.HasField("temperature") else None,
+    )
+
+
+def _constrained_message(problem: ConstrainedProblem) -> pb.BinaryProblem:
+    message = pb.BinaryProblem()
+    model = message.constrained
+    model.SetInParent()
+    for variable in problem.variables:
+        entry = model.variables.add(name=variable.name, type=pb.VariableType.Value(variable.type))
+        if variable.type == "INTEGER":
+            entry.lower_bound, entry.upper_bound = variable.lower, variable.upper
+    if _has_terms(problem.objective):
+        model.objective.CopyFrom(_expression(problem.objective))
+    for constraint in problem.constraints:
+        row = model.constraints.add(
+            name=constraint.name, sense=pb.Sense.Value(constraint.sense), right=constraint.right
+        )
+        if _has_terms(constraint.left):
+            row.left.CopyFrom(_expression(constraint.left))
+    if problem.num_samples != DEFAULT_NUM_SAMPLES:
+        message.options.num_samples = problem.num_samples
+    return message
+
+
+def _has_terms(expression: Expression) -> bool:
+    return bool(expression.offset or expression.linear_variables.size or expression.values.size)
+
+
+def _expression(expression: Expression) -> pb.Expression:
+    return pb.Expression(
+        linear_variables=expression.linear_variables.tolist(),
+        linear_coefficients=expression.linear_coefficients.tolist(),
+        rows=expression.rows.tolist(),
+        columns=expression.columns.tolist(),
+        values=expression.values.tolist(),
+        offset=expression.offset,
+    )
+
+
+def _raw(message: pb.Expression) -> RawExpression:
+    return RawExpression(
+        np.fromiter(message.linear_variables, np.int64, len(message.linear_variables)),
+        np.fromiter(message.linear_coefficients, np.float64, len(message.linear_coefficients)),
+        np.fromiter(message.rows, np.int64, len(message.rows)),
+        np.fromiter(message.columns, np.int64, len(message.columns)),
+        np.fromiter(message.values, np.float64, len(message.values)),
+        message.offset,
+    )
+
+
+def _sense(value: pb.Sense.ValueType) -> str:
+    """Its name, or its number where the contract has no name for it."""
+    return pb.Sense.Name(value) if value in pb.Sense.values() else str(value)
 
 
 def _vartype(value: pb.VariableType.ValueType) -> str:

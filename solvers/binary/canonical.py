@@ -2,96 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from solvers.binary import constrained_verify, verify
+from solvers.binary.constrained import ConstrainedProblem
+from solvers.binary.constrained_codec import model_from_json, model_to_json
+from solvers.binary.json_reader import Reader
 from solvers.binary.plan import Boltzmann, SamplePlan
 from solvers.binary.problem import DEFAULT_NUM_SAMPLES, BinaryProblem, quadratic_problem
 from solvers.errors import FieldViolation, InvalidProblem
 from solvers.problem import JsonObject
 
-_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-CONSTRAINED = FieldViolation("constrained", "is given, which is not supported yet", "quadratic")
+AnyProblem = BinaryProblem | ConstrainedProblem
 
 
-class Reader:
-    """Reads typed fields of one JSON object and keeps what is wrong with them in ``faults``."""
-
-    def __init__(self, path: str, data: Any, known: tuple[str, ...], faults: list[FieldViolation]) -> None:
-        self.path, self.faults = path, faults
-        self.data: JsonObject = data if isinstance(data, dict) else {}
-        if not isinstance(data, dict):
-            self.fault("", f"is a {type(data).__name__}", "an object")
-        for name in self.data:
-            if name not in known:
-                self.fault(name, "is not a field", ", ".join(known))
-
-    def at(self, name: str) -> str:
-        """Path of field ``name``."""
-        return f"{self.path}.{name}".strip(".")
-
-    def fault(self, name: str, problem: str, allowed: str) -> None:
-        self.faults.append(FieldViolation(self.at(name) or "problem", problem, allowed))
-
-    def number(self, name: str, default: float) -> float:
-        value = _number(self.data.get(name, default))
-        if value is None:
-            self.fault(name, f"is {self.data[name]!r}", "a number")
-            return default
-        return value
-
-    def optional_number(self, name: str) -> float | None:
-        return self.number(name, 1.0) if name in self.data else None
-
-    def integer(self, name: str, default: int) -> int:
-        value = self.data.get(name, default)
-        if type(value) is not int:
-            self.fault(name, f"is {value!r}", "an integer")
-            return default
-        return value
-
-    def text(self, name: str) -> str:
-        value = self.data.get(name, "")
-        if not isinstance(value, str):
-            self.fault(name, f"is {value!r}", "a text")
-            return ""
-        return value
-
-    def texts(self, name: str) -> list[str]:
-        entries = self.list(name)
-        for k, value in enumerate(entries):
-            if not isinstance(value, str):
-                self.fault(f"{name}[{k}]", f"is {value!r}", "a text")
-        return [str(value) for value in entries]
-
-    def list(self, name: str) -> list[Any]:
-        value = self.data.get(name, [])
-        if not isinstance(value, list):
-            self.fault(name, f"is {value!r}", "a list")
-            return []
-        return value
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        values = [_number(value) for value in self.list(name)]
-        for k, value in enumerate(values):
-            if value is None:
-                self.fault(f"{name}[{k}]", f"is {self.data[name][k]!r}", "a number")
-        return np.array([0.0 if value is None else value for value in values], dtype=np.float64)
-
-    def integers(self, name: str) -> NDArray[np.int64]:
-        values = self.list(name)
-        good = [value if type(value) is int and abs(value) < 2**63 else None for value in values]
-        for k, value in enumerate(good):
-            if value is None:
-                self.fault(f"{name}[{k}]", f"is {values[k]!r}", "an integer")
-        return np.array([0 if value is None else value for value in good], dtype=np.int64)
-
-
-def problem_to_json(problem: BinaryProblem) -> JsonObject:
+def problem_to_json(problem: AnyProblem) -> JsonObject:
     """A `BinaryProblem` message as JSON; defaults and empty lists are left out."""
+    options: JsonObject = {}
+    if problem.num_samples != DEFAULT_NUM_SAMPLES:
+        options["num_samples"] = problem.num_samples
+    if isinstance(problem, ConstrainedProblem):
+        return {"constrained": model_to_json(problem)} | ({"options": options} if options else {})
+    if problem.temperature is not None:
+        options["temperature"] = problem.temperature
+    return {"quadratic": _model_to_json(problem)} | ({"options": options} if options else {})
+
+
+def _model_to_json(problem: BinaryProblem) -> JsonObject:
     model: JsonObject = {"vartype": problem.vartype.value}
     if problem.variables:
         model["variables"] = list(problem.variables)
@@ -107,15 +46,10 @@ def problem_to_json(problem: BinaryProblem) -> JsonObject:
         }
     if problem.offset:
         model["offset"] = problem.offset
-    options: JsonObject = {}
-    if problem.num_samples != DEFAULT_NUM_SAMPLES:
-        options["num_samples"] = problem.num_samples
-    if problem.temperature is not None:
-        options["temperature"] = problem.temperature
-    return {"quadratic": model} | ({"options": options} if options else {})
+    return model
 
 
-def problem_from_json(data: JsonObject) -> BinaryProblem:
+def problem_from_json(data: JsonObject) -> AnyProblem:
     """The reverse.
 
     Raises
@@ -125,9 +59,14 @@ def problem_from_json(data: JsonObject) -> BinaryProblem:
     """
     faults: list[FieldViolation] = []
     top = Reader("", data, ("quadratic", "constrained", "options"), faults)
+    options = Reader("options", top.data.get("options", {}), ("num_samples", "temperature"), faults)
+    num_samples = options.integer("num_samples", 0) or DEFAULT_NUM_SAMPLES
+    temperature = options.optional_number("temperature")
     if "constrained" in top.data:
-        faults.append(CONSTRAINED)
-    elif "quadratic" not in top.data:
+        if "quadratic" in top.data:
+            top.fault("quadratic", "is given beside constrained", "one of the two")
+        return model_from_json(top.data["constrained"], num_samples, temperature, faults)
+    if "quadratic" not in top.data:
         top.fault("quadratic", "is absent", "a model")
     model = Reader(
         "quadratic",
@@ -135,7 +74,6 @@ def problem_from_json(data: JsonObject) -> BinaryProblem:
         ("vartype", "num_variables", "variables", "linear", "rows", "columns", "values", "offset"),
         faults,
     )
-    options = Reader("options", top.data.get("options", {}), ("num_samples", "temperature"), faults)
     arguments: dict[str, Any] = {
         "vartype": model.text("vartype") or "absent",
         "linear": model.numbers("linear"),
@@ -145,15 +83,15 @@ def problem_from_json(data: JsonObject) -> BinaryProblem:
         "offset": model.number("offset", 0.0),
         "variables": model.texts("variables"),
         "num_variables": model.integer("num_variables", 0),
-        "num_samples": options.integer("num_samples", 0) or DEFAULT_NUM_SAMPLES,
-        "temperature": options.optional_number("temperature"),
+        "num_samples": num_samples,
+        "temperature": temperature,
     }
     if faults:
         raise InvalidProblem(faults)
     return quadratic_problem(**arguments)
 
 
-def plan_to_json(problem: BinaryProblem, plan: SamplePlan) -> JsonObject:
+def plan_to_json(problem: AnyProblem, plan: SamplePlan) -> JsonObject:
     """A `SamplePlan` message as JSON, energies recomputed."""
     samples = []
     for values, occurrences, energy in zip(plan.values, plan.occurrences, energies_of(problem, plan), strict=True):
@@ -174,7 +112,7 @@ def plan_to_json(problem: BinaryProblem, plan: SamplePlan) -> JsonObject:
     return result
 
 
-def plan_from_json(problem: BinaryProblem, data: JsonObject) -> SamplePlan:
+def plan_from_json(problem: AnyProblem, data: JsonObject) -> SamplePlan:
     """The reverse.
 
     Raises
@@ -210,9 +148,8 @@ def plan_from_json(problem: BinaryProblem, data: JsonObject) -> SamplePlan:
     if faults:
         raise InvalidProblem(faults)
     plan = SamplePlan(np.array(rows, dtype=np.int32), np.array(counts, dtype=np.int64), boltzmann)
-    scale = 1e-9 * (1.0 + abs(problem.offset) + float(np.abs(problem.linear).sum() + np.abs(problem.values).sum()))
     for k, energy in enumerate(energies_of(problem, plan)):
-        if not abs(energy - claimed[k]) <= scale:
+        if not abs(energy - claimed[k]) <= 1e-9 * max(1.0, _size(problem)):
             faults.append(
                 FieldViolation(f"samples[{k}].energy", f"is {claimed[k]}", f"{energy}, which its values have")
             )
@@ -221,19 +158,19 @@ def plan_from_json(problem: BinaryProblem, data: JsonObject) -> SamplePlan:
     return plan
 
 
-def energies_of(problem: BinaryProblem, plan: SamplePlan) -> list[float]:
+def energies_of(problem: AnyProblem, plan: SamplePlan) -> list[float]:
     """Energy of each sample, from the terms as given."""
-    from solvers.binary.verify import energy
+    if isinstance(problem, ConstrainedProblem):
+        return [constrained_verify.energy(problem, values) for values in plan.values]
+    return [verify.energy(problem, values) for values in plan.values]
 
-    return [energy(problem, values) for values in plan.values]
 
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        return _WORDS.get(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
+def _size(problem: AnyProblem) -> float:
+    """Sum of the sizes of the terms, for what rounding may do."""
+    if isinstance(problem, ConstrainedProblem):
+        goal = problem.objective
+        spans = np.array([float(max(abs(v.lower), abs(v.upper))) for v in problem.variables])
+        linear = np.abs(goal.linear_coefficients) * spans[goal.linear_variables] if spans.size else np.zeros(1)
+        pairs = np.abs(goal.values) * spans[goal.rows] * spans[goal.columns] if spans.size else np.zeros(1)
+        return abs(goal.offset) + float(linear.sum() + pairs.sum())
+    return abs(problem.offset) + float(np.abs(problem.linear).sum() + np.abs(problem.values).sum())

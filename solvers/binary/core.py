@@ -8,6 +8,7 @@ import dimod
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.binary.constrained import ConstrainedProblem
 from solvers.binary.descent import descend_fully
 from solvers.binary.plan import SamplePlan, plan_of_spins, spins_of_plan
 from solvers.binary.problem import BinaryProblem
@@ -99,7 +100,7 @@ def core_model(problem: BinaryProblem, base: NDArray[np.int8], core: NDArray[np.
 
 
 def hard_core(
-    problem: BinaryProblem,
+    problem: BinaryProblem | ConstrainedProblem,
     incumbent: SamplePlan,
     pool: tuple[SamplePlan, ...],
     context: Context[SamplePlan],
@@ -107,9 +108,12 @@ def hard_core(
 ) -> Kernel[SamplePlan] | None:
     """The kernel of `solvers.kind.KernelBuilder`: an exact piece of the model around the incumbent.
 
-    Its energy is that of the whole model, so an optimum of the kernel lifts to a plan no worse than the incumbent.
+    Its energy is that of the whole model, so an optimum of the kernel lifts to a plan no worse than the incumbent. A
+    constrained model has no kernel: it would need penalties, and then its energies were not those of the plans.
     """
     del context  # no chance and little work
+    if isinstance(problem, ConstrainedProblem):
+        return None
     if min(problem.num_variables, max_variables) < 2 or problem.num_terms == 0:
         return None
     base = spins_of_plan(problem, incumbent)[0].copy()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from solvers.binary import canonical
 from solvers.binary.annealing import Annealing
+from solvers.binary.constrained_highs import ConstrainedHighs
+from solvers.binary.constrained_search import ConstrainedAnnealing
 from solvers.binary.core import hard_core
-from solvers.binary.descent import Descent
 from solvers.binary.exact import Enumeration
+from solvers.binary.insurance import Quick
 from solvers.binary.ocean import OceanAnnealing, OceanTabu
 from solvers.binary.plan import SamplePlan
 from solvers.binary.warm import warm
@@ -15,9 +17,16 @@ from solvers.kind import ProblemKind
 KIND: ProblemKind[SamplePlan] = ProblemKind(
     name="binary",
     codec=canonical,
-    insurance=Descent(),
-    strategies=(Enumeration(), Annealing(), OceanAnnealing(), OceanTabu()),
+    insurance=Quick(),
+    strategies=(
+        Enumeration(),
+        Annealing(),
+        ConstrainedHighs(),
+        ConstrainedAnnealing(),
+        OceanAnnealing(),
+        OceanTabu(),
+    ),
     kernel=hard_core,
-    reseeded=("annealing",),
+    reseeded=("annealing", "constrained-annealing"),
     warm=warm,
 )

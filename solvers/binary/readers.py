@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.binary import canonical
+from solvers.binary.canonical import AnyProblem
 from solvers.binary.interop import from_dimod
 from solvers.binary.problem import BinaryProblem, Vartype, quadratic_problem
 from solvers.errors import FieldViolation, InvalidProblem
 
 
-def read(path: Path) -> BinaryProblem:
+def read(path: Path) -> AnyProblem:
     """The model in ``path``, by its name.
 
     ``.sparse`` is a QUBO, ``.json`` canonical JSON or dimod's, ``.txt`` and ``.mc`` a Max-Cut graph; each may end in
@@ -80,7 +81,7 @@ def read_sparse(text: str) -> BinaryProblem:
     return quadratic_problem(Vartype.BINARY, linear, rows, columns, values, num_variables=n)
 
 
-def read_json(text: str) -> BinaryProblem:
+def read_json(text: str) -> AnyProblem:
     """Our canonical JSON, or what `dimod.BinaryQuadraticModel.to_serializable` gives."""
     try:
         data: Any = json.loads(text)

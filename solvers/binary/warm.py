@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from solvers.binary.annealing import Annealing
+from solvers.binary.constrained import RawExpression, Variable, constrained_problem
+from solvers.binary.constrained_search import ConstrainedAnnealing
 from solvers.binary.descent import Descent
 from solvers.binary.exact import Enumeration
 from solvers.binary.problem import Vartype, quadratic_problem
@@ -19,3 +21,8 @@ def warm() -> None:
     for strategy in (Descent(), Enumeration(), Annealing()):
         for _ in strategy.candidates(problem, Context(seed=0, stop=WorkLimit(8))):
             pass
+    variables = [Variable(f"x{k}", "BINARY", 0, 1) for k in range(6)]
+    one = ("one", RawExpression(ring, np.ones(6)), "EQUAL", 1.0)
+    constrained = constrained_problem(variables, RawExpression(ring, np.ones(6), [0], [1], [1.0]), [one])
+    for _ in ConstrainedAnnealing(quick=True).candidates(constrained, Context(seed=0, stop=WorkLimit(8))):
+        pass

@@ -58,7 +58,8 @@ def test_an_altered_energy_is_refused():
         ({"quadratic": {}}, {"quadratic.vartype"}),
         ({"quadratic": 3}, {"quadratic"}),
         ({"quadratic": {"vartype": "SPIN"}, "extra": 1}, {"extra"}),
-        ({"constrained": {}}, {"constrained"}),
+        ({"constrained": {}, "quadratic": {}}, {"quadratic"}),
+        ({"constrained": {"variables": [{"name": 3}]}}, {"constrained.variables[0].name"}),
         ({"quadratic": {"linear": ["x"], "rows": [0.5]}}, {"quadratic.linear[0]", "quadratic.rows[0]"}),
         ({"quadratic": {"vartype": "SPIN", "num_variables": 1, "linear": ["NaN"]}}, {"quadratic.linear[0]"}),
         ({"quadratic": {"vartype": "SPIN"}, "options": {"temperature": 1.0}}, {"options.temperature"}),
@@ -71,10 +72,12 @@ def test_json_that_breaks_the_contract_is_refused_by_path(data, paths):
 
 
 def test_messages_that_break_the_contract_are_refused_by_path():
-    """What protobuf lets through is refused here: no model, a number that names no type, NaN, a constrained model."""
+    """What protobuf lets through is refused here: no model, a number that names no type, NaN."""
     cases = {
         "quadratic": pb.BinaryProblem(),
-        "constrained": pb.BinaryProblem(constrained=pb.ConstrainedModel()),
+        "constrained.variables[0].type": pb.BinaryProblem(
+            constrained=pb.ConstrainedModel(variables=[pb.ModelVariable(name="a")])
+        ),
         "quadratic.vartype": pb.BinaryProblem(quadratic=pb.QuadraticModel(vartype=7)),
         "quadratic.linear[0]": pb.BinaryProblem(
             quadratic=pb.QuadraticModel(vartype=pb.SPIN, num_variables=1, linear=[np.nan])

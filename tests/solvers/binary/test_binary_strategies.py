@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from solvers.binary.bounds import lower_bound
+from solvers.binary.descent import Descent
 from solvers.binary.kind import KIND
 from solvers.binary.problem import quadratic_problem
 from solvers.kind import ProblemKind
@@ -13,7 +14,14 @@ from solvers.registry import problem_kind
 from solvers.stop import WorkLimit
 from solvers.strategy import Context
 
-ALL = [KIND.insurance, *KIND.strategies]
+ALL = [
+    Descent(),
+    *(
+        strategy
+        for strategy in KIND.strategies
+        if strategy.accepts(quadratic_problem("SPIN", [1.0, 1.0], [0], [1], [1.0]))
+    ),
+]
 NAMES = [strategy.name for strategy in ALL]
 
 
