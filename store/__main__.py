@@ -52,13 +52,13 @@ def copy(source: str, target: str) -> None:
 @click.argument("url")
 @click.argument("state_dir")
 def verify(url: str, state_dir: str) -> None:
-    """Check the whole decision log at URL with the public keys in STATE_DIR; fails when anything was altered."""
+    """Check the whole decision log at URL with the public keys in STATE_DIR; fails when anything does not verify."""
     database = open_database(url)
     failed = Decisions(database, PublicKeys(state_dir)).verify_log()
     database.close()
     for check in failed:
         click.echo(f"{check.name}: {check.detail}")
-    click.echo("the log was altered" if failed else "the log is whole")
+    click.echo("the log does not verify" if failed else "the log is whole")
     sys.exit(1 if failed else 0)
 
 

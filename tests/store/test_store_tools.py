@@ -110,7 +110,7 @@ def test_verify_fails_when_the_log_was_altered(lived_in: Store) -> None:
     altered = run(*arguments)
     assert altered.exit_code == 1
     assert "record digest" in altered.output
-    assert altered.output.endswith("the log was altered\n")
+    assert altered.output.endswith("the log does not verify\n")
 
 
 def test_verifying_makes_no_key(lived_in: Store, tmp_path: Path) -> None:
