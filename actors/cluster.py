@@ -17,6 +17,8 @@ from backends.config import backends_from_tables
 from solvers.errors import PolicyUnmet
 
 START_S = 120.0
+COMPILE_S = 600.0
+"""Most that compiling every kernel may take, the first time on a machine."""
 
 
 def start(settings: Settings) -> None:
@@ -46,7 +48,9 @@ def start(settings: Settings) -> None:
     coordinators = [
         _create(Coordinator, coordinator_name(i), settings, coordinator_name(i)) for i in range(settings.coordinators)
     ]
-    waiting = [worker.warm.remote() for worker in workers]
+    # The first one compiles what is not in numba's cache yet; the others then only load it.
+    ray.get(workers[0].warm.remote(), timeout=COMPILE_S)
+    waiting = [worker.warm.remote() for worker in workers[1:]]
     waiting += [coordinator.warm.remote() for coordinator in coordinators]
     waiting += [device.warm.remote() for device in devices]
     waiting.append(scheduler.pid.remote())

@@ -16,7 +16,8 @@ from pathlib import Path
 from services.config import ServiceConfig
 from services.environment import environment
 
-START_S = 180.0
+START_S = 900.0
+"""The first start on a machine compiles every kernel; later ones take seconds."""
 _POLL_S = 0.1
 _LOG_LINES = 15
 _ROLL_CALL_S = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from solvers.kind import ProblemKind
+from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.canonical import RoutingCodec
 from solvers.routing.pyvrp_strategy import Pyvrp
 from solvers.routing.savings import Savings
@@ -13,10 +14,8 @@ KIND = ProblemKind(
     name="routing",
     codec=RoutingCodec(),
     insurance=Savings(),
-    strategies=(
-        # the annealing strategy goes here, before PyVRP
-        Pyvrp(),
-    ),
+    strategies=(Annealing(), Pyvrp()),
+    reseeded=("annealing",),
     kernel=partition_kernel,
     warm=warm,
 )
