@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.backend import BackendFacts, CalibratedValue, Price, Technology
-from federation.attack import max_kernel_variables, qaoa_layers
 from federation.calibration import UNCALIBRATED, success_prior
+from federation.sizing import max_kernel_variables, qaoa_layers
 from solvers.problem import Features
 
 START = datetime(2023, 1, 1, tzinfo=UTC)

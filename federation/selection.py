@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtr
 
 from backends.backend import BackendFacts
-from federation.attack import Pick, expected_seconds, max_kernel_variables, qaoa_layers
+from federation.attack import Pick
 from federation.calibration import FRESH_S, CalibrationDesk
 from federation.evidence import Seen
 from federation.learning import ArmBelief, LearningConfig, Vector, feature_vector
 from federation.policy import USD_MICROS, Policy
 from federation.racing import plan_race
 from federation.reasons import Reason
+from federation.sizing import expected_seconds, max_kernel_variables, qaoa_layers
 from federation.spending import facts_cost_usd_micros
 from federation.waiting import WaitEstimator
 from solvers.problem import Features

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.backend import BackendFacts, Price, Technology
-from federation.attack import Attack, BackendView, Outcome, Pick, max_kernel_variables, plan_attack, service_level
+from federation.attack import Attack, BackendView, Outcome, Pick, plan_attack, service_level
 from federation.policy import Policy, Profile, Residency
 from federation.reasons import NOT_DEGRADED, Reason
+from federation.sizing import max_kernel_variables
 from solvers.problem import Features
 
 FEATURES = Features("routing", {"size": 200.0, "density": 1.0, "tightness": 0.9})
