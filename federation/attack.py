@@ -159,7 +159,11 @@ def plan_attack(
         skipped = tuple(Skipped(view.facts.name, Reason.REPLAYABLE, wanted=False) for view in backends)
         return Attack(ordered[:1], (), skipped)
     if selector is not None:
-        ordered = selector.order_strategies(kind, features, ordered, remaining_s)
+        try:
+            ordered = tuple(selector.order_strategies(kind, features, ordered, remaining_s))
+        except (ArithmeticError, ValueError):
+            # Selection may only improve on the rules: where its numbers fail, the configured order stands.
+            ordered = tuple(strategies)
 
     left_out: list[Skipped] = []
     eligible: list[BackendFacts] = []
@@ -174,7 +178,7 @@ def plan_attack(
     eligible.sort(key=lambda facts: _preference(facts, devices_first))
     reasons = {facts.name: _why(facts, policy.profile) for facts in eligible}
     if selector is not None and eligible:
-        picks = selector.pick_backends(kind, features, eligible, policy, remaining_s)
+        picks = _picks(selector, kind, features, eligible, policy, remaining_s)
         by_name = {facts.name: facts for facts in eligible}
         eligible = [by_name[pick.backend] for pick in picks if pick.take]
         reasons |= {pick.backend: pick.reason for pick in picks}
@@ -202,6 +206,22 @@ def plan_attack(
             )
         )
     return Attack(ordered, tuple(chosen), tuple(left_out))
+
+
+def _picks(
+    selector: Selector,
+    kind: str,
+    features: Features,
+    eligible: Sequence[BackendFacts],
+    policy: Policy,
+    remaining_s: float,
+) -> Sequence[Pick]:
+    """The selector's picks, or all that the rules leave where its numbers fail: an answer does not wait for a model."""
+    try:
+        return selector.pick_backends(kind, features, eligible, policy, remaining_s)
+    except (ArithmeticError, ValueError) as error:
+        failed = f"by rule, since selection failed: {type(error).__name__}: {error}"[:300]
+        return [Pick(facts.name, True, failed) for facts in eligible]
 
 
 def _rule_out(view: BackendView, policy: Policy, remaining_s: float) -> Reason | None:

@@ -181,9 +181,7 @@ def _improve(
         chosen, current = best, worth(best)
 
 
-def _by_worth(
-    chosen: Sequence[int], gains: NDArray[np.float64], price: NDArray[np.float64]
-) -> tuple[int, ...]:
+def _by_worth(chosen: Sequence[int], gains: NDArray[np.float64], price: NDArray[np.float64]) -> tuple[int, ...]:
     """In the order in which each adds most to those before it."""
     order: list[int] = []
     left = list(chosen)

@@ -155,6 +155,22 @@ def test_a_selector_orders_and_thins_what_the_rules_leave():
     assert reasons(attack)["anneal"] == Reason.CALIBRATION_STALE
 
 
+class Broken:
+    def order_strategies(self, kind, features, strategies, remaining_s):
+        raise ZeroDivisionError("no order")
+
+    def pick_backends(self, kind, features, eligible, policy, remaining_s):
+        raise ArithmeticError("no race")
+
+
+def test_a_selector_whose_numbers_fail_leaves_the_rules_in_force_and_says_so():
+    policy = Policy(profile=Profile.SIMULATE)
+    broken, ruled = plan(policy, selector=Broken()), plan(policy)
+    assert broken.strategies == ruled.strategies
+    assert names(broken) == names(ruled)
+    assert "no race" in broken.backends[0].reason
+
+
 def test_record_names_every_backend_once():
     record = plan(RICH).to_json()
     assert sorted([b["name"] for b in record["backends"]] + [s["backend"] for s in record["skipped"]]) == sorted(
