@@ -23,6 +23,7 @@ FIRST_SWEEPS = 100
 MOST_SWEEPS = 20_000
 QUICK_SWEEPS = 60
 RAISE = 2.0
+RAISE_ALL = 1.5
 LOWER = 0.75
 SLACK = 1e-9
 
@@ -277,8 +278,9 @@ class _State:
 class ConstrainedAnnealing:
     """Anneals of doubling length from the best or afresh, at temperatures about what a typical variable can gain.
 
-    After each, the weights of constraints still violated are doubled; when none is, all are lowered by a quarter, so
-    that the search keeps to the border of what is feasible.
+    After each, the weights of constraints still violated are doubled (and, while nothing feasible is known, all are
+    raised by half); when none is, all are lowered by a quarter, so that the search keeps to the border of what is
+    feasible.
     """
 
     name = "constrained-annealing"
@@ -310,6 +312,8 @@ class ConstrainedAnnealing:
             violated = state.beyond() > 0
             if violated.any():
                 state.weight[violated] *= RAISE
+                if not np.isfinite(told):
+                    state.weight *= RAISE_ALL
             else:
                 state.weight *= LOWER
                 sweeps = min(MOST_SWEEPS, 2 * sweeps)
