@@ -143,6 +143,22 @@ def bundled_snapshot(device: str) -> Snapshot:
 def _parse(data: bytes, source: str) -> Snapshot:
     try:
         content = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"{source} is no BackendProperties JSON: {error}") from error
+    return parse_snapshot(content, source)
+
+
+def parse_snapshot(content: Any, source: str) -> Snapshot:
+    """The snapshot in a decoded BackendProperties object; ``source`` is named in errors.
+
+    Dates may be texts or `datetime`, as the vendor's client gives them.
+
+    Raises
+    ------
+    ValueError
+        When it is not one, or names no known two-qubit gate.
+    """
+    try:
         values = tuple(_values(content))
         qubits = tuple(_qubit({p["name"]: p for p in entry}) for entry in content["qubits"])
         gates = dict(_gates(content))
@@ -154,7 +170,7 @@ def _parse(data: bytes, source: str) -> Snapshot:
         raise ValueError(f"{source} has none of the two-qubit gates {', '.join(ENTANGLERS)}")
     live = [name for name, _ in gates]
     entangler = max(sorted(set(known), key=ENTANGLERS.index), key=live.count, default="")
-    text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_iso).encode()
     return Snapshot(device, qubits, gates, entangler, values, "sha256:" + hashlib.sha256(text).hexdigest())
 
 
@@ -163,12 +179,23 @@ def _values(content: Mapping[str, Any]) -> Iterator[CalibratedValue]:
     for q, entry in enumerate(content["qubits"]):
         for p in entry:
             if p["name"] in _QUBIT_VALUES:
-                yield CalibratedValue(_named(p), f"q{q}", _number(p), datetime.fromisoformat(p["date"]))
+                yield CalibratedValue(_named(p), f"q{q}", _number(p), _date(p))
     for gate in content["gates"]:
         where = f"{gate['gate']}({','.join(f'q{q}' for q in gate['qubits'])})"
         for p in gate["parameters"]:
             if p["name"] in ("gate_error", "gate_length"):
-                yield CalibratedValue(_named(p), where, _number(p), datetime.fromisoformat(p["date"]))
+                yield CalibratedValue(_named(p), where, _number(p), _date(p))
+
+
+def _date(parameter: Mapping[str, Any]) -> datetime:
+    date = parameter["date"]
+    return date if isinstance(date, datetime) else datetime.fromisoformat(date)
+
+
+def _iso(value: Any) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(f"a {type(value).__name__} is not JSON")
+    return value.isoformat()
 
 
 def _named(parameter: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ TYPES: Mapping[str, str] = {
     "annealer": "backends.annealer:LocalAnnealer",
     "statevector": "backends.statevector:StatevectorSimulator",
     "noisy": "backends.noisy:NoisySimulator",
+    "ibm": "backends.ibm:IbmDevice",
 }
 """``module:class`` by type, imported when a table names it. Options are the class's keyword arguments."""
 
