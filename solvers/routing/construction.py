@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from solvers.routing.arrays import Arrays, arrays_of
+from solvers.routing.compiled import compiled
 from solvers.routing.data import FloatArray, IntArray
-from solvers.routing.draft import Draft, draft_of, drop_unprofitable, insert, leaders, repair
+from solvers.routing.descent import descend
+from solvers.routing.draft import Draft, draft_of, drop_unprofitable, insert, leaders, missing_stops, repair
 from solvers.routing.evaluation import route_cost
 from solvers.routing.merging import merge
 from solvers.routing.neighbours import nearest_stops
@@ -20,11 +21,17 @@ from solvers.stop import Stop
 _MANY = 2_000
 """Stops from which neighbour lists get shorter, so that 20,000 take well under a second."""
 
+_FEW, _SHORT = 600, 3_000
+"""Routes up to which all pairs of ends are tried for a saving, or for want of vehicles."""
+
+_TIMELY_FROM, _TIMELY_KEPT, _WAIT_SHARE = 100, 40, 0.2
+"""With windows: nearest stops looked at, those kept by time and distance, and what a second of waiting counts."""
+
 _MERGE_TYPES = 16
 """Vehicle types tried at each merge at most; the widest ones."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _singles(A: Arrays, stops: IntArray) -> tuple[IntArray, FloatArray]:
     """Cheapest type and its cost for each of ``stops`` on a route of its own; -1 and ``inf`` when there is none."""
     types = np.full(stops.shape[0], -1, np.int64)
@@ -46,15 +53,18 @@ def construct(problem: RoutingProblem, seed: int, stop: Stop) -> RoutingPlan:
     """
     A = arrays_of(problem)
     near = nearest_stops(problem, 40 if problem.n_stops <= _MANY else 20)
-    chains = _merged(problem, A, near)
-    draft, left = _fit_fleet(A, chains)
-    left += np.flatnonzero((draft.route_of < 0) & ~np.isin(np.arange(problem.n_stops), left)).tolist()
-    pool = leaders(A, left)
-    insert(A, draft, pool, near)
+    draft = _fit_fleet(A, _merged(problem, A, near))
+    insert(A, draft, leaders(A, np.flatnonzero(draft.route_of < 0).tolist()), near)
+    if len(missing_stops(A, draft)) and not problem.has_shipments:
+        # a fleet too tight for what savings made of it may still be enough when filled one stop at a time
+        filled = draft_of(A, [])
+        insert(A, filled, leaders(A, list(range(problem.n_stops))), near)
+        draft = min(draft, filled, key=lambda d: (len(missing_stops(A, d)), d.cost.sum()))
     repair(A, draft, near, seed, stop)
     if problem.optional.any():
         drop_unprofitable(A, draft.routes, draft.size, draft.vehicle, draft.cost, draft.route_of)
         insert(A, draft, leaders(A, np.flatnonzero(draft.route_of < 0).tolist()), near)
+    descend(A, draft, near, stop)
     return draft.plan()
 
 
@@ -113,8 +123,10 @@ def _merged(problem: RoutingProblem, A: Arrays, near: IntArray) -> _Chains:
         first, second = keys // n, keys % n
     else:
         first, second = first[keep], second[keep]
+    if np.isfinite(A.windows[:, 1]).any() and not reversible:
+        first, second = _timely(problem, A, of)
     _join(problem, relaxed, chains, first, second, reversible, force=False)
-    _shrink(problem, relaxed, chains, reversible)
+    _end_to_end(problem, relaxed, chains, reversible)
     return chains
 
 
@@ -169,30 +181,52 @@ def _savings(problem: RoutingProblem, A: Arrays, chains: _Chains, first: IntArra
     return saving
 
 
-def _shrink(problem: RoutingProblem, A: Arrays, chains: _Chains, reversible: bool) -> None:
-    """While there are more routes than vehicles, join whatever ends still fit, at any cost."""
+def _timely(problem: RoutingProblem, A: Arrays, of: IntArray) -> tuple[IntArray, IntArray]:
+    """Pairs of visits worth going between in time: near, reachable before the window closes, without a long wait.
+
+    The measure is that of Vidal et al. (2013): distance plus a share of the wait that no schedule can avoid.
+    """
+    near = nearest_stops(problem, _TIMELY_FROM)
+    first, second = np.repeat(np.arange(len(near)), near.shape[1]), near.reshape(-1)
+    travel = problem.profiles[int(A.profile[0])]
+    at, to = A.location[first], A.location[second]
+    ready = A.service[first] + travel.duration_s(at, to)
+    wait = np.maximum(problem.earliest_s[second] - ready - problem.latest_s[first], 0.0)
+    late = problem.earliest_s[first] + ready > problem.latest_s[second]
+    measure = travel.distance(at, to) + _WAIT_SHARE * travel.speed * wait
+    measure[late | (of[first] < 0) | (of[second] < 0)] = np.inf
+    measure = measure.reshape(near.shape)
+    width = min(_TIMELY_KEPT, near.shape[1])
+    best = np.argpartition(measure, width - 1, axis=1)[:, :width]
+    kept = np.isfinite(np.take_along_axis(measure, best, axis=1))
+    rows = np.repeat(np.arange(len(near))[:, None], width, axis=1)
+    return rows[kept], np.take_along_axis(near, best, axis=1)[kept]
+
+
+def _end_to_end(problem: RoutingProblem, A: Arrays, chains: _Chains, reversible: bool) -> None:
+    """Join ends of routes that near pairs left apart: where that saves, and at any cost while vehicles are short."""
     vehicles = int(np.minimum(A.available, len(chains.size)).sum())
-    for _ in range(8):
-        rows = np.flatnonzero(chains.size > 0)
-        if len(rows) <= vehicles or len(rows) > 3_000:
-            return
-        ends = np.unique(np.concatenate((chains.head[rows], chains.tail[rows]))) if reversible else None
-        tails, heads = (ends, ends) if ends is not None else (chains.tail[rows], chains.head[rows])
-        first, second = np.repeat(tails, len(heads)), np.tile(heads, len(tails))
-        apart = chains.route_of[first] != chains.route_of[second]
-        if reversible:
-            apart &= first < second
-        if not _join(problem, A, chains, first[apart], second[apart], reversible, force=True):
-            return
+    for force in (False, True):
+        for _ in range(4):
+            rows = np.flatnonzero(chains.size > 0)
+            if len(rows) > (_SHORT if force else _FEW) or (len(rows) <= vehicles and (force or reversible)):
+                break
+            ends = np.unique(np.concatenate((chains.head[rows], chains.tail[rows])))
+            tails, heads = (ends, ends) if reversible else (chains.tail[rows], chains.head[rows])
+            first, second = np.repeat(tails, len(heads)), np.tile(heads, len(tails))
+            apart = chains.route_of[first] != chains.route_of[second]
+            if reversible:
+                apart &= first < second
+            if not _join(problem, A, chains, first[apart], second[apart], reversible, force):
+                break
 
 
-def _fit_fleet(A: Arrays, chains: _Chains) -> tuple[Draft, list[int]]:
-    """Chains as rows, at most as many of each type as there are; and the stops of those that had to go."""
+def _fit_fleet(A: Arrays, chains: _Chains) -> Draft:
+    """Chains as rows, at most as many of each type as there are; the others are dissolved."""
     rows = np.flatnonzero(chains.size > 0)
     rows = rows[np.argsort(-chains.size[rows], kind="stable")]  # long routes are hard to rebuild, so they choose first
     free = A.available.copy()
     kept: list[tuple[int, float, list[int]]] = []
-    left: list[int] = []
     for r in rows:
         stops = []
         at = int(chains.head[r])
@@ -207,8 +241,7 @@ def _fit_fleet(A: Arrays, chains: _Chains) -> tuple[Draft, list[int]]:
             t = int(np.argmin(costs))
             c = float(costs[t])
         if not np.isfinite(c):
-            left += stops
             continue
         free[t] -= 1
         kept.append((t, c, stops))
-    return draft_of(A, kept), left
+    return draft_of(A, kept)

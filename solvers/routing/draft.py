@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from solvers.routing.arrays import Arrays
+from solvers.routing.compiled import compiled
 from solvers.routing.data import FloatArray, IntArray
 from solvers.routing.evaluation import route_cost
 from solvers.routing.insertion import insert_all
@@ -19,7 +19,7 @@ _REPAIRS = 60
 """Rounds of ruin and insertion for stops that found no place."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def drop_unprofitable(
     A: Arrays, routes: IntArray, size: IntArray, vehicle: IntArray, cost: FloatArray, route_of: IntArray
 ) -> None:
@@ -160,7 +160,7 @@ def repair(A: Arrays, draft: Draft, near: IntArray, seed: int, stop: Stop) -> No
         chosen = rng.choice(close if len(close) >= number else rows, size=number, replace=False)
         pool = leaders(A, [*missing.tolist(), *trial.clear(chosen)])
         shuffle = np.argsort(np.arange(len(pool)) + rng.uniform(0, len(pool) / 3, len(pool)), kind="stable")
-        insert(A, trial, pool[shuffle], near[:, :0])
+        insert(A, trial, pool[shuffle], near)
         left = missing_stops(A, trial)
         if len(left) <= len(missing):
             missing = left

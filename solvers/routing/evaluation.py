@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from solvers.routing.arrays import Arrays
+from solvers.routing.compiled import borrowing
 from solvers.routing.data import IntArray
 
 SLACK = 1e-7
@@ -25,7 +25,7 @@ _TRUNCATED = 4
 _EARTH_RADIUS_M = 6_371_008.8
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def leg_distance(A: Arrays, profile: int, a: int, b: int) -> float:
     """Distance from location ``a`` to ``b``."""
     table = A.table_of[profile]
@@ -49,7 +49,7 @@ def leg_distance(A: Arrays, profile: int, a: int, b: int) -> float:
     return exact
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def leg_duration(A: Arrays, profile: int, a: int, b: int, distance: float) -> float:
     """Seconds from location ``a`` to ``b``, which are ``distance`` apart."""
     table = A.time_table_of[profile]
@@ -58,7 +58,21 @@ def leg_duration(A: Arrays, profile: int, a: int, b: int, distance: float) -> fl
     return distance / A.speed[profile]
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
+def detour(A: Arrays, t: int, a: int, b: int, c: int) -> float:
+    """Cost of the distance that going from location ``a`` to ``c`` by ``b`` adds; -1 is an open end."""
+    profile = A.profile[t]
+    added = 0.0
+    if a >= 0:
+        added += leg_distance(A, profile, a, b)
+    if c >= 0:
+        added += leg_distance(A, profile, b, c)
+        if a >= 0:
+            added -= leg_distance(A, profile, a, c)
+    return added * A.cost_per_distance[t]
+
+
+@borrowing
 def loads_fit(A: Arrays, t: int, route: IntArray, m: int) -> bool:
     """Whether no load ever exceeds the capacity of type ``t``."""
     for d in range(A.capacity.shape[1]):
@@ -83,7 +97,7 @@ def loads_fit(A: Arrays, t: int, route: IntArray, m: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _backhauls_fit(A: Arrays, route: IntArray, m: int) -> bool:
     delivered, picked = A.backhauls_last == 2, False
     for k in range(m):
@@ -98,7 +112,7 @@ def _backhauls_fit(A: Arrays, route: IntArray, m: int) -> bool:
     return delivered or not picked
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _end_after(A: Arrays, t: int, route: IntArray, m: int, start: float) -> float:
     """When a route that leaves at ``start`` and never dawdles ends; ``inf`` when a window is missed."""
     profile = A.profile[t]
@@ -124,7 +138,7 @@ def _end_after(A: Arrays, t: int, route: IntArray, m: int, start: float) -> floa
     return now if now <= A.shift_latest[t] + SLACK else np.inf
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _duration_with_several_windows(A: Arrays, t: int, route: IntArray, m: int, earliest: float) -> float:
     """Least duration over all starts; ``inf`` when no start is in time."""
     end = _end_after(A, t, route, m, earliest)
@@ -152,7 +166,7 @@ def _duration_with_several_windows(A: Arrays, t: int, route: IntArray, m: int, e
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def route_cost(A: Arrays, t: int, route: IntArray, m: int) -> float:
     """Cost of type ``t`` serving the first ``m`` of ``route``; ``inf`` when infeasible. Pairs are not looked at."""
     if m == 0:

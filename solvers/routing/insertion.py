@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from solvers.routing.arrays import Arrays
+from solvers.routing.compiled import borrowing, compiled
 from solvers.routing.data import FloatArray, IntArray
-from solvers.routing.evaluation import route_cost
+from solvers.routing.evaluation import detour, route_cost
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def insertable(
-    A: Arrays, t: int, route: IntArray, m: int, stop: int, limit: float, wanted: IntArray, trial: IntArray
+    A: Arrays,
+    t: int,
+    route: IntArray,
+    m: int,
+    stop: int,
+    base: float,
+    limit: float,
+    wanted: IntArray,
+    trial: IntArray,
 ) -> tuple[float, int, int]:
     """Cheapest way to put ``stop`` (and its partner, after it) into a route; cost of the route, place, partner's place.
 
-    Places are indices in the new route. ``wanted`` marks stops beside which a place is worth trying (empty: all). Only
-    routes cheaper than ``limit`` are reported; else the cost is ``inf``.
+    Places are indices in the new route. ``wanted`` marks stops beside which a place is worth trying (empty: all).
+    ``base`` is the route's cost now; only routes cheaper than ``limit`` are reported, else the cost is ``inf``. Places
+    whose detour alone costs too much are passed over; that misses nothing but, with time-dependent costs, the odd
+    place where a longer way is a shorter time.
     """
     best, best_at, best_mate = limit, -1, -1
     mate = A.partner[stop]
     near = wanted.shape[0] > 0
+    here = A.location[stop]
     for p in range(m + 1):
         if near and p > 0 and p < m and wanted[route[p - 1]] == 0 and wanted[route[p]] == 0:
             continue
-        for k in range(p):
-            trial[k] = route[k]
-        trial[p] = stop
+        before = A.location[route[p - 1]] if p > 0 else A.start[t]
+        after = A.location[route[p]] if p < m else A.end[t]
         if mate < 0:
+            if base + detour(A, t, before, here, after) >= best:
+                continue
+            for k in range(p):
+                trial[k] = route[k]
+            trial[p] = stop
             for k in range(p, m):
                 trial[k + 1] = route[k]
             cost = route_cost(A, t, trial, m + 1)
             if cost < best:
                 best, best_at = cost, p
             continue
+        there = A.location[mate]
+        pickup = detour(A, t, before, here, after)
+        # to the pickup on the way to the delivery, and to the delivery on the way on
+        together = detour(A, t, before, here, there) + detour(A, t, before, there, after)
         for q in range(p + 1, m + 2):
+            if q > p + 1:
+                last = A.location[route[q - 2]]
+                following = A.location[route[q - 1]] if q - 1 < m else A.end[t]
+                if base + pickup + detour(A, t, last, there, following) >= best:
+                    continue
+            elif base + together >= best and before >= 0 and after >= 0:
+                continue
+            for k in range(p):
+                trial[k] = route[k]
+            trial[p] = stop
             for k in range(p + 1, q):
                 trial[k] = route[k - 1]
             trial[q] = mate
@@ -47,7 +76,7 @@ def insertable(
     return (best, best_at, best_mate) if best_at >= 0 else (np.inf, -1, -1)
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _put(route: IntArray, m: int, stop: int, p: int, mate: int, q: int) -> int:
     """Insert ``stop`` at ``p`` and, if ``q`` >= 0, ``mate`` at ``q``; returns the new length."""
     for k in range(m, p, -1):
@@ -62,7 +91,7 @@ def _put(route: IntArray, m: int, stop: int, p: int, mate: int, q: int) -> int:
     return m
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def insert_all(
     A: Arrays,
     order: IntArray,
@@ -119,7 +148,7 @@ def insert_all(
                 if dimensions_full and _overloads(A, routes[r], size[r], vehicle[r], stop):
                     continue
                 places = wanted if sweep == 0 else everywhere
-                c, p, q = insertable(A, vehicle[r], routes[r], size[r], stop, cost[r] + best, places, trial)
+                c, p, q = insertable(A, vehicle[r], routes[r], size[r], stop, cost[r], cost[r] + best, places, trial)
                 if p >= 0 and c - cost[r] < best:
                     best, best_route, best_at, best_mate = c - cost[r], r, p, q
         for k in range(near.shape[1]):
@@ -156,7 +185,7 @@ def insert_all(
     return failed
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _overloads(A: Arrays, route: IntArray, m: int, t: int, stop: int) -> bool:
     """Whether the plain sum of loads with ``stop`` exceeds the capacity."""
     for d in range(A.capacity.shape[1]):

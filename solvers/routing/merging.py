@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from solvers.routing.arrays import Arrays
+from solvers.routing.compiled import borrowing, compiled
 from solvers.routing.data import FloatArray, IntArray
 from solvers.routing.evaluation import route_cost
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _write(after: IntArray, at: int, head: int, buffer: IntArray) -> int:
     """Append the route that begins with ``head`` to ``buffer``; returns its new length."""
     stop = head
@@ -21,7 +21,7 @@ def _write(after: IntArray, at: int, head: int, buffer: IntArray) -> int:
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@borrowing
 def _reverse(buffer: IntArray, first: int, last: int) -> None:
     while first < last:
         buffer[first], buffer[last] = buffer[last], buffer[first]
@@ -29,7 +29,7 @@ def _reverse(buffer: IntArray, first: int, last: int) -> None:
         last -= 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def merge(
     A: Arrays,
     first: IntArray,

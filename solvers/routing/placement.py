@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 
 from solvers.routing.arrays import Arrays, arrays_of
+from solvers.routing.compiled import compiled
 from solvers.routing.data import FloatArray, IntArray
 from solvers.routing.draft import draft_of
 from solvers.routing.evaluation import route_cost
@@ -35,7 +35,7 @@ def cheapest_placements(problem: RoutingProblem, plan: RoutingPlan, stops: Seque
     return [float(cost) for cost in out]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _placements(
     A: Arrays,
     stops: IntArray,
@@ -56,7 +56,7 @@ def _placements(
         best = np.inf
         for r in range(size.shape[0]):
             if size[r] > 0 and A.compatible[stop, vehicle[r]]:
-                found = insertable(A, vehicle[r], routes[r], size[r], stop, cost[r] + best, everywhere, trial)
+                found = insertable(A, vehicle[r], routes[r], size[r], stop, cost[r], cost[r] + best, everywhere, trial)
                 best = min(best, found[0] - cost[r])
         single[0], single[1] = stop, mate
         for t in range(A.available.shape[0]):
