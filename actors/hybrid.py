@@ -17,6 +17,7 @@ from backends.backend import BackendFacts, Estimate, Program
 from federation.attack import BackendChoice
 from federation.reasons import Reason
 from federation.report import Contribution
+from federation.retry import reason_of
 from solvers.errors import BackendError, BackendTimeout, BackendUnavailable, ProgramRefused
 from solvers.kernel import Kernel
 from solvers.quantum.step import KernelOutcome
@@ -58,13 +59,15 @@ class HybridStep:
         except CircuitOpen:
             outcome = self._result("SKIPPED", Reason.CIRCUIT_OPEN)
         except (BackendError, RayError, TimeoutError, ValueError) as error:
-            cause = error.cause if isinstance(error, RayTaskError) else error
+            cause: Exception = error.cause if isinstance(error, RayTaskError) else error
             self._solve.log.warning(
                 "backend_failed", backend=self._choice.name, error=f"{type(cause).__name__}: {cause}"
             )
-            outcome = self._result("FAILED", _reason_of(cause))
+            outcome = self._result(
+                "FAILED", reason_of(cause) if isinstance(cause, Exception) else Reason.BACKEND_FAILED
+            )
         except asyncio.CancelledError:
-            self._note(self._result("CANCELLED", self._solve.reason or Reason.DEADLINE))
+            self._note(self._result("CANCELLED", self._solve.reason or self._solve.ended_by))
             raise
         self._note(outcome)
 
@@ -172,6 +175,11 @@ class HybridStep:
             self._settle_nothing()
             if isinstance(error, BackendUnavailable):
                 actor(SCHEDULER).report.remote(choice.name, False)
+            else:
+                actor(SCHEDULER).withdraw.remote(choice.name)
+            raise
+        except asyncio.CancelledError:
+            actor(SCHEDULER).withdraw.remote(choice.name)
             raise
         except (BackendError, RayError):  # what it cost is unknown: the worst case stays settled
             actor(SCHEDULER).report.remote(choice.name, False)
@@ -248,11 +256,3 @@ def _budget_reason(error: BudgetExceeded) -> Reason:
     if error.scope.startswith("request"):
         return Reason.SHOTS_LIMIT if error.unit == "shots" else Reason.BUDGET_REQUEST_LIMIT
     return Reason.BUDGET_EXHAUSTED
-
-
-def _reason_of(error: BaseException) -> Reason:
-    if isinstance(error, BackendTimeout):
-        return Reason.BACKEND_TIMEOUT
-    if isinstance(error, ProgramRefused):
-        return Reason.PROGRAM_REFUSED
-    return Reason.BACKEND_FAILED

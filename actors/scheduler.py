@@ -25,16 +25,23 @@ from backends.backend import BackendFacts
 from backends.config import backends_from_tables
 from federation.attack import Attack, BackendView, plan_attack
 from federation.breaker import Breaker, CircuitState
+from federation.evidence import seen_from_observation
 from federation.fairness import FairQueue, Ticket
 from federation.policy import Policy
+from federation.selection import Selection, SelectionConfig
 from solvers.problem import Features
+from solvers.registry import KINDS
 from store.amounts import Amounts, month_of
+from store.observations import Observation
 from store.store import Store
 
 _TICK_S = 0.1
 _WORKER_CHECK_S = 1.0
 _FACTS_S = 5.0
 _CALL_S = 2.0
+_ADOPTED_S = 3600.0
+_REMEMBERED = 1000
+"""Observations of each kind that a restarted scheduler learns from again."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class Scheduler:
         self._unavailable: dict[str, str] = {}
         self._breakers = {c.name: Breaker() for c in backends_from_tables(settings.backends).backends}
         self._epoch = secrets.token_hex(8)
+        self._selection = Selection(SelectionConfig())
+        self._learn_from_store()
         self._tasks = [asyncio.ensure_future(loop()) for loop in (self._watch_workers, self._watch_devices, self._tick)]
 
     async def pid(self) -> int:
@@ -108,7 +117,14 @@ class Scheduler:
             for name, facts in self._facts.items()
         ]
         attack = plan_attack(
-            card.kind, card.features, card.strategies, views, card.policy, max(0.0, card.finish_by_s - now_s)
+            card.kind,
+            card.features,
+            card.strategies,
+            views,
+            card.policy,
+            max(0.0, card.finish_by_s - now_s),
+            # Who names backends gets those backends; otherwise experience decides what is worth its time and money.
+            None if card.policy.allowed_backends else self._selection.at(now_s),
         )
         self._cards[card.job_id] = card
         self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
@@ -172,6 +188,15 @@ class Scheduler:
         """Whether a submission may go out now; a true answer is followed by `report`."""
         return self._breakers[backend].allow(time.time())
 
+    async def withdraw(self, backend: str) -> None:
+        """A submission that `allow` let through was not made, or says nothing of the backend's health."""
+        self._breakers[backend].withdraw(time.time())
+
+    async def observe(self, observations: tuple[Observation, ...]) -> None:
+        """Learn from a finished job."""
+        for observation in observations:
+            self._learn(observation)
+
     async def report(self, backend: str, ok: bool) -> None:
         """How a submission went."""
         breaker = self._breakers.get(backend)
@@ -221,22 +246,54 @@ class Scheduler:
             self._grant(now_s)
 
     async def _watch_workers(self) -> None:
-        """Find workers that came (back), and those that are busy with jobs from before a restart."""
+        """Find workers that came (back), those busy since before a restart, and those held by nobody who remembers."""
+        rested: dict[str, str] = {}  # held worker -> job that it was not working on when last asked
         while True:
-            for index in range(self._settings.workers):
-                name = worker_name(index)
-                if name in self._idle or name in self._held:
+            for name in map(worker_name, range(self._settings.workers)):
+                if name in self._idle:
                     continue
                 try:
                     status = await asyncio.wait_for(actor(name).status.remote(), _CALL_S)
                 except (RayError, TimeoutError, ValueError):
                     continue
-                if not status["job_id"] and name not in self._held:
+                job_id, holder = status["job_id"], self._held.get(name)
+                if holder is None and job_id:
+                    self._adopt(name, job_id, status["tenant"])
+                elif holder is None:
                     self._idle.add(name)
+                elif not job_id and rested.get(name) == holder:
+                    await self.release(holder, name)  # its release was lost
+                rested[name] = "" if job_id or holder is None else holder
             self._grant(time.time())
             await asyncio.sleep(
                 _WORKER_CHECK_S if len(self._idle) + len(self._held) == self._settings.workers else _TICK_S
             )
+
+    def _adopt(self, worker: str, job_id: str, tenant: str) -> None:
+        """A worker is busy with a job of before our restart: it counts in its tenant's share until it is released."""
+        now_s = time.time()
+        self._held[worker] = job_id
+        self._queue.adopt(Ticket(job_id, tenant, 5, 1, now_s + _ADOPTED_S, now_s), [worker], now_s)
+
+    def _learn_from_store(self) -> None:
+        """Rebuild what selection knows, oldest first."""
+        for kind in KINDS:
+            for observation in reversed(self._store.observations.recent(kind, _REMEMBERED)):
+                self._learn(observation)
+
+    def _learn(self, seen: Observation) -> None:
+        evidence = seen_from_observation(
+            seen.kind,
+            seen.features,
+            seen.strategy,
+            seen.backend,
+            seen.outcome,
+            seen.improvement,
+            seen.seconds,
+            self._facts.get(seen.backend),
+        )
+        if evidence is not None:
+            self._selection.observe(evidence, seen.at.timestamp())
 
     async def _watch_devices(self) -> None:
         while True:
@@ -249,6 +306,7 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - whatever a vendor's client raises, the others go on
             self._unavailable[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             return
+        self._selection.observe_queue(name, facts.queue_length, time.time())
         earlier = self._facts.get(name)
         self._facts[name] = facts
         if facts.calibration and (earlier is None or earlier.calibration_id != facts.calibration_id):

@@ -66,6 +66,8 @@ class Solve:
         self.store_s = 0.0
         self.insurance_s = 0.0
         self.reason = ""
+        self.ended_by = Reason.DEADLINE
+        """What ends those that still run when the job does."""
         self.cancelled = False
         self.observing: asyncio.Task[None] | None = None
         """Recording of observations, after the answer left."""
@@ -294,6 +296,7 @@ class Solve:
             return
         target = self.order.policy.target_gap
         if target is not None and gap <= target:
+            self.ended_by = Reason.TARGET_REACHED
             self._done.set()
         elif gap <= 1e-9:
             self.solved.set()

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from actors import logs
+from actors.names import SCHEDULER, actor
+from federation.evidence import OBJECTIVE
 from federation.report import Report
 from solvers.errors import IsinglassError, JobError
 from store.leases import JobState
@@ -58,23 +60,25 @@ def observe_job(solve: Solve, report: Report) -> None:
     """Record what each strategy and backend did on this problem: what selection learns from."""
     now = datetime.now(UTC)
     features = dict(solve.problem.features().values)
-    solve.store.observations.record(
-        *(
-            Observation(
-                kind=solve.order.kind,
-                strategy=entry.strategy,
-                backend=entry.backend,
-                features=features,
-                improvement=entry.improvement,
-                seconds=entry.seconds,
-                cost_usd_micros=round(entry.cost_usd * 1e6),
-                quantum_lift=entry.quantum_lift,
-                outcome=entry.outcome,
-                at=now,
-            )
-            for entry in report.contributions
+    if report.objective is not None:
+        features[OBJECTIVE] = report.objective
+    seen = tuple(
+        Observation(
+            kind=solve.order.kind,
+            strategy=entry.strategy,
+            backend=entry.backend,
+            features=features,
+            improvement=entry.improvement,
+            seconds=entry.seconds,
+            cost_usd_micros=round(entry.cost_usd * 1e6),
+            quantum_lift=entry.quantum_lift,
+            outcome=entry.outcome,
+            at=now,
         )
+        for entry in report.contributions
     )
+    solve.store.observations.record(*seen)
+    actor(SCHEDULER).observe.remote(seen)
 
 
 def settle_leaks(store: Store) -> int:
