@@ -28,6 +28,7 @@ from solvers.invoices.rules import BASELINES
 from solvers.stop import Stop
 from solvers.strategy import Candidate, Context
 
+IntArray = npt.NDArray[np.int64]
 CORE_OPTIONS = (400, 1_200, 4_000, 12_000, 40_000, 400_000_000)
 """Options of the cores, one after the other, on top of one per item; the last one is always exact."""
 CORE_NODES = (60, 200, 400, 400, 400, 0)
@@ -85,7 +86,6 @@ class _Run:
         self.told = (math.inf, -math.inf)
         self.target = max(context.target_gap or 0.0, PROVED)
 
-    @property
     def done(self) -> bool:
         """Whether the gap is closed."""
         return self.value - self.bound <= self.target * max(abs(self.value), 1e-9)
@@ -120,16 +120,20 @@ class _Run:
         relaxed = relax(self.model, stop, self.plan)
         self.bound = relaxed.bound
         yield from self.news()
-        if stop() or self.done:
+        if stop() or self.done():
             return
         self.round(relaxed)
         yield from self.news()
+        if self.done():
+            return
         self.dive(relaxed, stop, None)
         yield from self.news()
+        if self.done():
+            return
         self.polish(relaxed, stop)
         yield from self.news()
         for options, nodes in zip(CORE_OPTIONS, CORE_NODES, strict=True):
-            if stop() or self.done:
+            if stop() or self.done():
                 break
             gap = self.value - self.bound
             core = make_core(self.model, relaxed, self.plan, gap, EXACT_OPTIONS)
@@ -154,21 +158,26 @@ class _Run:
             items = np.argsort(relaxed.regret, kind="stable")[:REPAIR_ITEMS]
             self.offer(improve(self.model, plan, items, passes=2))
 
-    def polish(self, relaxed: Relaxation, stop: Stop) -> None:
-        """Single and joint moves of the least decided items, over their cheapest options at the prices."""
-        if math.isinf(self.value):
-            return
-        items = np.argsort(relaxed.regret, kind="stable")[:POLISH_ITEMS]
+    def core_options(self, relaxed: Relaxation, count: int) -> tuple[IntArray, IntArray, IntArray]:
+        """The ``count`` least decided items with the runs and accounts of their cheapest options (-2: none)."""
+        items = np.argsort(relaxed.regret, kind="stable")[:count]
         items = items[np.isfinite(relaxed.regret[items])]
         run = np.full((len(items), POLISH_OPTIONS), -2, dtype=np.int64)
         account = np.full((len(items), POLISH_OPTIONS), NEVER, dtype=np.int64)
         for row, item in enumerate(items.tolist()):
             for column, choice in enumerate(relaxed.ranked_choices(self.model, item, POLISH_OPTIONS)):
                 account[row, column], run[row, column] = choice
+        return items, run, account
+
+    def polish(self, relaxed: Relaxation, stop: Stop) -> None:
+        """Single and joint moves of the least decided items, over their cheapest options at the prices."""
+        if math.isinf(self.value):
+            return
+        items, run, account = self.core_options(relaxed, POLISH_ITEMS)
         for _ in range(POLISH_ROUNDS):
             before = self.value
             for start in range(0, len(items), 16):
-                if stop() or self.done:
+                if stop() or self.done():
                     return
                 self.offer(improve(self.model, self.plan, items[start : start + 16], passes=1))
             self.offer(swap(self.model, self.plan, items, run, account, stop))
@@ -215,9 +224,9 @@ class _Run:
                     # Outside the core nothing is better than the incumbent that the core was cut for.
                     self.bound = max(self.bound, floor, min(proved, before))
             yield from self.news()
-            if self.done:
+            if self.done():
                 return
-        if broken and core.exact and not self.done:
+        if broken and core.exact and not self.done():
             # Off by a minor unit through floating point: once more under slightly tighter caps, for the plan alone.
             yield from self.solve(Core(core.mip, exact=False), 1000)
 

@@ -160,7 +160,7 @@ def improve(model: Model, plan: InvoicePlan, items: npt.NDArray[np.int64], passe
 
 
 @numba.njit(cache=True, nogil=True)
-def _move(item, t, a, sign, cash, paid, room, member, value):  # type: ignore[no-untyped-def]
+def move(item, t, a, sign, cash, paid, room, member, value):  # type: ignore[no-untyped-def]
     """Book (sign 1) or unbook (sign -1) a choice."""
     if t >= 0:
         pay(paid, a, t, sign * cash[item, t])
@@ -168,7 +168,7 @@ def _move(item, t, a, sign, cash, paid, room, member, value):  # type: ignore[no
 
 
 @numba.njit(cache=True, nogil=True)
-def _holds(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):  # type: ignore[no-untyped-def]
+def feasible_now(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):  # type: ignore[no-untyped-def]
     """Whether every cap and limit holds."""
     for a in range(paid.shape[0]):
         for t in range(paid.shape[1]):
@@ -191,18 +191,18 @@ def _swap_from(  # type: ignore[no-untyped-def]
     best, best_p, best_other, best_q = -1e-7 - 1e-12 * abs(now), -1, -1, -1
     old_t, old_a = date[i], where[i]
     own = never[i] if old_t < 0 else cost[i, old_t]
-    _move(i, old_t, old_a, -1, cash, paid, room, member, value)
+    move(i, old_t, old_a, -1, cash, paid, room, member, value)
     for p in range(option_t.shape[1]):
         t, a = option_t[first, p], option_a[first, p]
         if t < -1 or (t == old_t and a == old_a):
             continue
         step = (never[i] if t < 0 else cost[i, t]) - own
-        _move(i, t, a, 1, cash, paid, room, member, value)
+        move(i, t, a, 1, cash, paid, room, member, value)
         for other in range(first + 1, len(items)):
             j = items[other]
             old_u, old_b = date[j], where[j]
             theirs = never[j] if old_u < 0 else cost[j, old_u]
-            _move(j, old_u, old_b, -1, cash, paid, room, member, value)
+            move(j, old_u, old_b, -1, cash, paid, room, member, value)
             for q in range(option_t.shape[1]):
                 u, b = option_t[other, q], option_a[other, q]
                 if u < -1 or (u == old_u and b == old_b):
@@ -211,25 +211,25 @@ def _swap_from(  # type: ignore[no-untyped-def]
                 # Overdraft and risk cost at least nothing.
                 if linear - now >= best:
                     continue
-                _move(j, u, b, 1, cash, paid, room, member, value)
-                if _holds(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):
+                move(j, u, b, 1, cash, paid, room, member, value)
+                if feasible_now(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha):
                     after = cash_cost(
                         paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight
                     )
                     if linear + after - now < best:
                         best, best_p, best_other, best_q = linear + after - now, p, other, q
-                _move(j, u, b, -1, cash, paid, room, member, value)
-            _move(j, old_u, old_b, 1, cash, paid, room, member, value)
-        _move(i, t, a, -1, cash, paid, room, member, value)
+                move(j, u, b, -1, cash, paid, room, member, value)
+            move(j, old_u, old_b, 1, cash, paid, room, member, value)
+        move(i, t, a, -1, cash, paid, room, member, value)
     if best_p < 0:
-        _move(i, old_t, old_a, 1, cash, paid, room, member, value)
+        move(i, old_t, old_a, 1, cash, paid, room, member, value)
         return 0.0
     j = items[best_other]
     date[i], where[i] = option_t[first, best_p], option_a[first, best_p]
-    _move(i, date[i], where[i], 1, cash, paid, room, member, value)
-    _move(j, date[j], where[j], -1, cash, paid, room, member, value)
+    move(i, date[i], where[i], 1, cash, paid, room, member, value)
+    move(j, date[j], where[j], -1, cash, paid, room, member, value)
     date[j], where[j] = option_t[best_other, best_q], option_a[best_other, best_q]
-    _move(j, date[j], where[j], 1, cash, paid, room, member, value)
+    move(j, date[j], where[j], 1, cash, paid, room, member, value)
     return -best
 
 

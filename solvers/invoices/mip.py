@@ -132,7 +132,7 @@ def build_mip(
     first_cash = n_options
     first_overdraft = first_cash + accounts * runs
     cost = [options.cost[item, run] - never_cost[item], np.zeros(accounts * runs)]
-    low, high = [np.zeros(n_options + accounts * runs)], [np.ones(n_options)]
+    low, high = [np.zeros(n_options)], [np.ones(n_options)]
     offset = base_cost + float(never_cost[free].sum())
 
     cash = options.cash_minor[item, run]
@@ -143,7 +143,10 @@ def build_mip(
     cap = np.minimum.accumulate((liquidity.cap_minor - margin_minor)[:, ::-1], axis=1)[:, ::-1]
     reach = np.cumsum(base_cash, axis=1) + _reach(cash, item, account, run, (model.items, accounts, runs))
     limit = np.minimum(cap, reach)
+    least = np.cumsum(base_cash, axis=1) + _least(cash, item, run, can_wait, free, accounts, runs)
+    least = np.minimum(least, limit)
     high.append((limit / scale[:, None]).ravel())
+    low.append((least / scale[:, None]).ravel())
 
     rows = RowBuilder()
     position = np.full(model.items, -1, dtype=np.int64)
@@ -169,9 +172,9 @@ def build_mip(
         _add_caps(rows, model, item, rest)
     columns = first_overdraft
     if liquidity.has_overdraft_cost:
-        columns = _add_overdraft(rows, model, limit, scale, (first_cash, columns), (cost, low, high))
+        columns = _add_overdraft(rows, model, (least, limit), scale, (first_cash, columns), (cost, low, high))
     if liquidity.has_risk:
-        _add_risk(rows, model, limit, scale, (first_cash, columns), (cost, low, high))
+        _add_risk(rows, model, (least, limit), scale, (first_cash, columns), (cost, low, high))
 
     lp = highspy.HighsLp()
     lp.col_cost_ = np.concatenate(cost)
@@ -202,6 +205,33 @@ def _reach(
     return np.asarray(np.maximum.accumulate(largest, axis=2).sum(axis=0), dtype=np.int64)
 
 
+def _least(
+    cash: npt.NDArray[np.int64],
+    item: npt.NDArray[np.int64],
+    run: npt.NDArray[np.int64],
+    can_wait: npt.NDArray[np.bool_],
+    free: npt.NDArray[np.int64],
+    accounts: int,
+    runs: int,
+) -> npt.NDArray[np.int64]:
+    """Least that the options must have paid up to each run, shape (A, T); with several accounts nothing is certain."""
+    if accounts > 1:
+        return np.zeros((accounts, runs), dtype=np.int64)
+    forced = np.zeros(len(can_wait), dtype=np.bool_)
+    forced[free] = ~can_wait[free]
+    beyond = np.iinfo(np.int64).max
+    mine = forced[item]
+    # By run t an item has left at least its cheapest option if its last one is at most t, and perhaps nothing before.
+    last = np.full(len(can_wait), -1, dtype=np.int64)
+    np.maximum.at(last, item[mine], run[mine])
+    smallest = np.full(len(can_wait), beyond, dtype=np.int64)
+    np.minimum.at(smallest, item[mine], cash[mine])
+    by_run = np.zeros((1, runs), dtype=np.int64)
+    known = np.flatnonzero(last >= 0)
+    np.add.at(by_run[0], last[known], smallest[known])
+    return np.cumsum(by_run, axis=1)
+
+
 def _add_caps(rows: RowBuilder, model: Model, item: npt.NDArray[np.int64], rest: npt.NDArray[np.int64]) -> None:
     """Knapsack rows over the options, what the fixed items use taken off."""
     caps, value = model.caps, model.columns.base_minor
@@ -227,13 +257,13 @@ Columns = tuple[list[FloatArray], list[FloatArray], list[FloatArray]]
 def _add_overdraft(
     rows: RowBuilder,
     model: Model,
-    limit: npt.NDArray[np.int64],
+    between: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     scale: FloatArray,
     first: tuple[int, int],
     columns: Columns,
 ) -> int:
     """One column per account and run that carries its overdraft cost, held up by all its tangents."""
-    liquidity = model.liquidity
+    liquidity, (least, limit) = model.liquidity, between
     accounts, runs, _ = liquidity.available_minor.shape
     first_cash, start = first
     row: list[npt.NDArray[np.int64]] = []
@@ -246,7 +276,7 @@ def _add_overdraft(
             weight = liquidity.overdraft_weight[a, t]
             if weight <= 0:
                 continue
-            slope, intercept = overdraft_tangents(model, a, t, int(limit[a, t]))
+            slope, intercept = overdraft_tangents(model, a, t, int(limit[a, t]), int(least[a, t]))
             if not len(slope):
                 continue
             k = len(slope)
@@ -267,8 +297,8 @@ def _add_overdraft(
     return start + count
 
 
-def overdraft_tangents(model: Model, a: int, t: int, limit: int) -> tuple[FloatArray, FloatArray]:
-    """Expected minor units overdrawn as the maximum of 0 and ``slope * paid + intercept``, paid <= ``limit``."""
+def overdraft_tangents(model: Model, a: int, t: int, limit: int, least: int = 0) -> tuple[FloatArray, FloatArray]:
+    """Expected minor units overdrawn as the maximum of 0 and ``slope * paid + intercept``, least <= paid <= limit."""
     available = model.liquidity.available_minor[a, t]
     order = np.argsort(available, kind="stable")
     order = order[available[order] < limit]
@@ -277,13 +307,16 @@ def overdraft_tangents(model: Model, a: int, t: int, limit: int) -> tuple[FloatA
     intercept = -np.cumsum(probability * available[order])
     # Of equal breakpoints only the last one counts.
     last = np.append(np.diff(available[order]) > 0, True)[: len(order)]
+    # Below ``least`` only the tangent that holds there matters.
+    if len(order):
+        last[: max(int(np.searchsorted(available[order], least, side="right")) - 1, 0)] = False
     return slope[last], intercept[last]
 
 
 def _add_risk(
     rows: RowBuilder,
     model: Model,
-    limit: npt.NDArray[np.int64],
+    between: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     scale: FloatArray,
     first: tuple[int, int],
     columns: Columns,
@@ -292,9 +325,12 @@ def _add_risk(
     liquidity = model.liquidity
     accounts, runs, _ = liquidity.available_minor.shape
     first_cash, start = first
+    least, limit = between
     free = liquidity.available_minor - liquidity.floor_minor[:, None, None]
-    can_fall = limit[:, :, None] > free
-    pairs = np.argwhere(can_fall.any(axis=1))  # (account, scenario) that can fall short
+    # What the peak of a scenario reaches in any case makes every run idle that cannot reach beyond it.
+    sure = np.maximum((least[:, :, None] - free).max(axis=1), 0)
+    can_fall = limit[:, :, None] - free > sure[:, None, :]
+    pairs = np.argwhere(can_fall.any(axis=1) | (sure > 0))  # (account, scenario) that can fall short
     falling = np.unique(pairs[:, 1])
     peak_of = np.full((accounts, free.shape[2]), -1, dtype=np.int64)
     peak_of[pairs[:, 0], pairs[:, 1]] = start + 1 + len(falling) + np.arange(len(pairs))
@@ -311,6 +347,7 @@ def _add_risk(
             -unit * free[a, t, s],
             np.full(k, np.inf),
         )
+    if len(falling):
         m = len(falling)
         rank = np.full(free.shape[2], -1, dtype=np.int64)
         rank[falling] = np.arange(m)
@@ -329,5 +366,6 @@ def _add_risk(
         rows.add(np.zeros(len(used), dtype=np.int64), start + used, weights[used], np.array([-np.inf]), bound)
     cost, low, high = columns
     cost.append(liquidity.cvar_weight * weights)
-    low.append(np.zeros(len(weights)))
+    lowest = sure[pairs[:, 0], pairs[:, 1]] * liquidity.to_base[pairs[:, 0]]
+    low.append(np.concatenate([np.zeros(1 + len(falling)), lowest]))
     high.append(np.full(len(weights), np.inf))
