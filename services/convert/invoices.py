@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, money_pb2
 
 from protos import invoices_pb2
+from solvers.invoices.alternatives import alternatives
 from solvers.invoices.calendars import to_date
 from solvers.invoices.canonical import plan_from_json, plan_to_json, problem_from_json, problem_to_json
 from solvers.invoices.model import model_of
@@ -22,9 +23,13 @@ from solvers.invoices.money import currency_digits, to_units_nanos
 from solvers.invoices.plan import InvoicePlan
 from solvers.invoices.problem import InvoiceProblem
 from solvers.invoices.reader import timestamp_json
+from solvers.invoices.relaxation import Relaxation
 from solvers.invoices.report import CashPoint, Decision, cash_curve, decisions
 from solvers.invoices.why import compare_with_rules, prices_of_cash, worth_of_cash
 from solvers.problem import JsonObject, Verdict
+
+MAX_ALTERNATIVE_ITEMS = 2_000
+"""Larger answers come without alternatives, which each take a look at every decision."""
 
 
 def problem_from_message(message: invoices_pb2.InvoiceProblem) -> InvoiceProblem:
@@ -156,6 +161,8 @@ def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict
             entry.objective, entry.saved = compared.objective, compared.saved
     for worth in worth_of_cash(problem, relaxed) if relaxed is not None else ():
         message.worth_of_cash.add(date=date_message(worth.day), account_id=worth.account_id, worth=worth.worth)
+    if relaxed is not None and len(problem.columns) <= MAX_ALTERNATIVE_ITEMS:
+        _add_alternatives(problem, plan, relaxed, message)
     if problem.late_rate_table is not None:
         message.late_rate_table_version = problem.late_rate_table.version
     for decision in found:
@@ -163,3 +170,18 @@ def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict
             code, text = decision.reasons[0]
             message.exceptions.add(invoice_id=decision.invoice_id, code=code, text=text)
     return message
+
+
+def _add_alternatives(
+    problem: InvoiceProblem, plan: InvoicePlan, relaxed: Relaxation, message: invoices_pb2.InvoicePlan
+) -> None:
+    """Other good plans, each by the decisions in which it differs."""
+    for other in alternatives(problem, plan, relaxed):
+        entry = message.alternatives.add(
+            objective=other.objective,
+            expected_cost=other.expected_cost,
+            cvar=other.cvar,
+            probability_best=other.probability_best,
+        )
+        said = decisions(problem, other.plan, only=other.items)
+        entry.differences.extend(decision_message(problem, decision) for decision in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,8 +108,16 @@ def cash_curve(problem: InvoiceProblem, plan: InvoicePlan) -> list[CashPoint]:
     return found
 
 
-def decisions(problem: InvoiceProblem, plan: InvoicePlan, relaxed: Relaxation | None = None) -> list[Decision]:
-    """One decision per item, in order; with the prices of ``relaxed`` the reasons say what cash is worth."""
+def decisions(
+    problem: InvoiceProblem,
+    plan: InvoicePlan,
+    relaxed: Relaxation | None = None,
+    only: Sequence[int] | None = None,
+) -> list[Decision]:
+    """One decision per item (or per item of ``only``), in order.
+
+    With the prices of ``relaxed`` the reasons say what cash is worth.
+    """
     model = model_of(problem)
     columns, options = model.columns, model.options
     days = np.array([*problem.payment_run_days, problem.horizon_end_day], dtype=np.int64)
@@ -117,7 +126,7 @@ def decisions(problem: InvoiceProblem, plan: InvoicePlan, relaxed: Relaxation | 
     rank = ranks(model, plan)
     feasible = model.is_feasible(plan)
     found = []
-    for item in range(model.items):
+    for item in range(model.items) if only is None else only:
         index = int(columns.invoice[item])
         invoice, validity = problem.invoices[index], columns.validity[index]
         run = int(plan.date_index[item])
