@@ -216,7 +216,9 @@ class ModelConstraint(_message.Message):
     sense: Global___Sense.ValueType
     right: _builtins.float
     @_builtins.property
-    def left(self) -> Global___Expression: ...
+    def left(self) -> Global___Expression:
+        """linear"""
+
     def __init__(
         self,
         *,
@@ -270,9 +272,11 @@ class SampleOptions(_message.Message):
     NUM_SAMPLES_FIELD_NUMBER: _builtins.int
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     num_samples: _builtins.int
-    """most distinct samples in the answer; 1 - 10,000; absent: 10"""
+    """Most distinct samples in the answer; with a temperature, samples drawn in all; 1 - 10,000; absent: 10."""
     temperature: _builtins.float
-    """absent: least energies; > 0: samples of the Boltzmann distribution at it (k_B = 1)"""
+    """Absent: least energies. > 0, of a QuadraticModel only: samples of the Boltzmann distribution at this temperature
+    (k_B = 1). The objective of the report is then num_samples less the effective samples.
+    """
     def __init__(
         self,
         *,

@@ -66,8 +66,9 @@ def problem_to_message(problem: AnyProblem) -> pb.BinaryProblem:
 
 
 def plan_to_message(problem: AnyProblem, plan: SamplePlan, verdict: Verdict) -> pb.SamplePlan:
-    """The message of a verified plan; the best sample's energy is the verdict's objective."""
-    energies = [verdict.objective, *energies_of(problem, plan)[1:]]
+    """The message of a plan, each sample with the energy that its values have."""
+    del verdict  # at a temperature its objective is no energy
+    energies = energies_of(problem, plan)
     message = pb.SamplePlan()
     for values, occurrences, energy in zip(plan.values, plan.occurrences, energies, strict=True):
         message.samples.add(values=values.tolist(), energy=energy, occurrences=int(occurrences))

@@ -100,7 +100,7 @@ class Annealing:
     version = "2"
 
     def accepts(self, problem: Any) -> bool:
-        return isinstance(problem, BinaryProblem) and problem.num_variables > 0
+        return isinstance(problem, BinaryProblem) and problem.temperature is None and problem.num_variables > 0
 
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """A candidate at each improvement, then one with all reads."""

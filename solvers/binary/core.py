@@ -112,7 +112,7 @@ def hard_core(
     constrained model has no kernel: it would need penalties, and then its energies were not those of the plans.
     """
     del context  # no chance and little work
-    if isinstance(problem, ConstrainedProblem):
+    if isinstance(problem, ConstrainedProblem) or problem.temperature is not None:
         return None
     if min(problem.num_variables, max_variables) < 2 or problem.num_terms == 0:
         return None

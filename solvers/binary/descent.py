@@ -87,7 +87,7 @@ class Descent:
     version = "1"
 
     def accepts(self, problem: Any) -> bool:
-        return isinstance(problem, BinaryProblem)
+        return isinstance(problem, BinaryProblem) and problem.temperature is None
 
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """One candidate: the best starts, by energy."""

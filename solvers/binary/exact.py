@@ -76,7 +76,11 @@ class Enumeration:
     version = "1"
 
     def accepts(self, problem: Any) -> bool:
-        return isinstance(problem, BinaryProblem) and problem.num_variables <= MOST_VARIABLES
+        return (
+            isinstance(problem, BinaryProblem)
+            and problem.temperature is None
+            and problem.num_variables <= MOST_VARIABLES
+        )
 
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """One candidate, or none when stopped before the end."""

@@ -11,6 +11,7 @@ from solvers.binary.exact import Enumeration
 from solvers.binary.insurance import Quick
 from solvers.binary.ocean import OceanAnnealing, OceanTabu
 from solvers.binary.plan import SamplePlan
+from solvers.binary.tempering import ExactTempering, Tempering
 from solvers.binary.warm import warm
 from solvers.kind import ProblemKind
 
@@ -23,6 +24,8 @@ KIND: ProblemKind[SamplePlan] = ProblemKind(
         Annealing(),
         ConstrainedHighs(),
         ConstrainedAnnealing(),
+        ExactTempering(),
+        Tempering(),
         OceanAnnealing(),
         OceanTabu(),
     ),

@@ -27,8 +27,10 @@ METROPOLIS, HEAT_BATH = 0, 1
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, boundscheck=False)
-def sweep(indptr, indices, weights, spins, local, state, betas, first, last, rule):  # type: ignore[no-untyped-def]
+def sweep(indptr, indices, weights, spins, local, state, factors, betas, first, last, rule):  # type: ignore[no-untyped-def]
     """Sweep variables ``first`` to ``last`` - 1 once per entry of ``betas``, all replicas side by side.
+
+    Replica ``r`` is at inverse temperature ``factors[r] * betas[t]``.
 
     ``spins`` and ``local`` (float32, ``(n, replicas)``) and ``state`` (uint32, ``(replicas,)``, none zero) change in
     place. ``exp(-z)`` is ``(1 - t + t**2 / 2 - t**3 / 6) ** 32`` with ``t = z / 32``, within 0.1 % up to z = 5; 1 from
@@ -50,7 +52,7 @@ def sweep(indptr, indices, weights, spins, local, state, betas, first, last, rul
                 state[r] = x
                 chance = (float32(int32(x >> uint32(1))) + float32(0.5)) * float32(2.0**-31)
                 spin = spins[i, r]
-                rise = -scale * spin * local[i, r]
+                rise = -scale * factors[r] * spin * local[i, r]
                 size = max(rise, float32(0.0)) if rule == METROPOLIS else abs(rise)
                 t = min(size, float32(1.0))
                 p = float32(1.0) - t * (float32(1.0) - t * (float32(0.5) - t * float32(1.0 / 6.0)))
@@ -123,6 +125,7 @@ class Replicas:
         self.spins = np.empty((model.size, lanes), dtype=np.float32)
         self._local = np.empty_like(self.spins)
         self._state = np.empty(lanes, dtype=np.uint32)
+        self.factors = np.ones(lanes, dtype=np.float32)
         cycles = lanes * (model.size * CYCLES_PER_SPIN + model.weights.shape[0] * CYCLES_PER_NEIGHBOUR)
         self._sweeps_per_block = int(BLOCK_CYCLES // max(cycles, 1.0))
         self._parts = max(1, math.ceil(cycles / BLOCK_CYCLES))
@@ -157,6 +160,7 @@ class Replicas:
                     self.spins,
                     self._local,
                     self._state,
+                    self.factors,
                     part,
                     first,
                     last,
@@ -167,9 +171,13 @@ class Replicas:
 
     def read(self) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
         """Spins, int8, shape ``(lanes, n)``, and energies (float32 fields: a guide unless weights are integers)."""
+        return np.ascontiguousarray(self.spins.T.astype(np.int8)), self.energies()
+
+    def energies(self) -> NDArray[np.float64]:
+        """Energy of each lane, float64, shape ``(lanes,)``, from the float32 fields."""
         out = np.empty(self.lanes)
         lane_energies(self._field, self.spins, self._local, out)
-        return np.ascontiguousarray(self.spins.T.astype(np.int8)), out / self._scale + self.model.offset
+        return out / self._scale + self.model.offset
 
     def refresh(self) -> None:
         """Compute the fields anew, which clears the rounding of many updates."""

@@ -35,7 +35,7 @@ class OceanAnnealing:
     version = "1"
 
     def accepts(self, problem: Any) -> bool:
-        return isinstance(problem, BinaryProblem) and problem.num_variables > 0 and 0 < problem.num_terms <= MOST_TERMS
+        return _least_energies(problem) and problem.num_variables > 0 and 0 < problem.num_terms <= MOST_TERMS
 
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """A candidate at each improvement, then one with all reads."""
@@ -78,7 +78,7 @@ class OceanTabu:
 
     def accepts(self, problem: Any) -> bool:
         return (
-            isinstance(problem, BinaryProblem)
+            _least_energies(problem)
             and 0 < problem.num_variables <= MOST_TABU_VARIABLES
             and 0 < problem.num_terms <= MOST_TERMS
         )
@@ -105,3 +105,7 @@ class OceanTabu:
                 yield pool.candidate(self.name, context.seed)
         if pool.best_energy < np.inf:
             yield pool.candidate(self.name, context.seed, trace=pacer.trace())
+
+
+def _least_energies(problem: Any) -> bool:
+    return isinstance(problem, BinaryProblem) and problem.temperature is None

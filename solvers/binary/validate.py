@@ -47,8 +47,8 @@ def check_options(path: str, num_samples: int, temperature: float | None) -> Opt
     faults = []
     if not 1 <= num_samples <= MAX_SAMPLES:
         faults.append(FieldViolation(f"{path}.num_samples", f"is {num_samples}", f"1 to {MAX_SAMPLES}"))
-    if temperature is not None:
-        faults.append(FieldViolation(f"{path}.temperature", f"is {temperature}, which is not supported yet", "absent"))
+    if temperature is not None and not (math.isfinite(temperature) and temperature > 0):
+        faults.append(FieldViolation(f"{path}.temperature", f"is {temperature}", "a finite number > 0, or absent"))
     return faults
 
 

@@ -48,6 +48,8 @@ def verify(problem: BinaryProblem, plan: SamplePlan) -> Verdict:
         name = problem.variables[variable] if problem.variables else str(variable)
         distance = min(abs(value - low), abs(value - high))
         violations.append(Violation("domain", f"samples[{sample}] {name}", float(distance)))
+    if problem.temperature is not None:
+        return _verify_boltzmann(problem, plan, violations)
     if values.shape[0] > problem.num_samples:
         violations.append(Violation("num_samples", "samples", float(values.shape[0] - problem.num_samples)))
     violations += [
@@ -66,6 +68,39 @@ def verify(problem: BinaryProblem, plan: SamplePlan) -> Verdict:
     linear, quadratic = terms_of(problem, values[0])
     terms = {"linear": _total(linear), "quadratic": _total(quadratic), "offset": problem.offset}
     return Verdict(objective, not violations, tuple(violations), terms)
+
+
+def _verify_boltzmann(problem: BinaryProblem, plan: SamplePlan, violations: list[Violation]) -> Verdict:
+    """Objective = samples wanted less independent samples delivered (``effective_samples``), so 0 is the best.
+
+    Means and the standard error are recomputed from samples and occurrences; that the samples are worth as many
+    independent ones as they claim cannot be, beyond that it is at most their number.
+    """
+    found, counts = plan.boltzmann, plan.occurrences.astype(np.float64)
+    reads = float(counts.sum())
+    if found is None:
+        return Verdict(math.inf, False, (*violations, Violation("boltzmann", "samples", 1.0)))
+    energies = np.array([energy(problem, row) for row in plan.values])
+    mean = float(energies @ counts) / reads
+    spread = math.sqrt(max(0.0, float(((energies - mean) ** 2) @ counts) / reads))
+    size = 1e-9 * (1.0 + float(np.abs(energies).max()))
+    worth = found.effective_samples
+    repeated = plan.values.shape[0] - len({row.tobytes() for row in plan.values})
+    means = plan.values.T.astype(np.float64) @ counts / reads
+    given = np.array(found.mean_values, dtype=np.float64)
+    checks = {
+        "num_samples": reads - problem.num_samples,
+        "distinct": float(repeated),
+        "occurrences": float(max(0, 1 - plan.occurrences.min())),
+        "order": float(energies[0] - energies.min()) - size,
+        "mean_energy": abs(found.mean_energy - mean) - size,
+        "effective_samples": worth - reads if worth > 0 else 1.0,
+        "mean_values": float(np.abs(given - means).max(initial=0.0)) - 1e-9 if given.shape == means.shape else 1.0,
+        "mean_energy_error": abs(found.mean_energy_error - spread / math.sqrt(worth)) - size if worth > 0 else 0.0,
+    }
+    violations += [Violation(name, "samples", amount) for name, amount in checks.items() if amount > 0]
+    missing = problem.num_samples - worth
+    return Verdict(missing, not violations, tuple(violations), {"effective_samples_missing": missing})
 
 
 def _total(terms: NDArray[np.float64]) -> float:

@@ -62,7 +62,7 @@ def test_an_altered_energy_is_refused():
         ({"constrained": {"variables": [{"name": 3}]}}, {"constrained.variables[0].name"}),
         ({"quadratic": {"linear": ["x"], "rows": [0.5]}}, {"quadratic.linear[0]", "quadratic.rows[0]"}),
         ({"quadratic": {"vartype": "SPIN", "num_variables": 1, "linear": ["NaN"]}}, {"quadratic.linear[0]"}),
-        ({"quadratic": {"vartype": "SPIN"}, "options": {"temperature": 1.0}}, {"options.temperature"}),
+        ({"quadratic": {"vartype": "SPIN"}, "options": {"temperature": -1.0}}, {"options.temperature"}),
     ],
 )  # fmt: skip
 def test_json_that_breaks_the_contract_is_refused_by_path(data, paths):
