@@ -20,6 +20,7 @@ from backends.noise import noisy_circuit, read
 from backends.statevector import evaluation_seconds
 from solvers.errors import BackendError, BackendTimeout, ProgramRefused
 from solvers.quantum.cost import CostModel
+from solvers.quantum.mitigation import mitigated_mean
 from solvers.quantum.qaoa import aggregate
 from solvers.stop import AnyOf, Cancelled, Deadline, Stop
 
@@ -158,7 +159,11 @@ class NoisySimulator:
             if bits is None or deadline():
                 raise BackendTimeout(self.name, f"no samples within {self._time_limit_s:g} s")
             samples = aggregate(prepared.cost, bits)
+            qubits = [self._snapshot.qubits[k] for k in prepared.info["physical_qubits"]]
             samples.info.update(prepared.info)
+            samples.info["mitigated_mean_energy"] = mitigated_mean(
+                prepared.cost, bits, [q.read_1_of_0 for q in qubits], [q.read_0_of_1 for q in qubits]
+            )
         seconds = time.monotonic() - begun_s
         samples.info.update(seconds=seconds, cost_usd_micros=self._charge(shots, seconds))
         return samples

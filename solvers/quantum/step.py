@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from solvers.kernel import Kernel
 from solvers.problem import P
-from solvers.quantum.arms import QuantumLift, compare
+from solvers.quantum.arms import ROUNDING, QuantumLift, compare
 from solvers.quantum.cost import CostModel
 from solvers.quantum.descent import descend
+from solvers.quantum.qaoa import start_probabilities
 from solvers.stop import Never, Stop
 
 MAX_LIFTS = 48
@@ -144,6 +145,7 @@ def lift_samples(
     stop: Stop | None = None,
     origin: str = "",
     max_lifts: int = MAX_LIFTS,
+    control: str = "uniform",
 ) -> KernelOutcome[P]:
     """Best plan that ``samples`` lift to, and whether they beat as many random samples.
 
@@ -168,12 +170,17 @@ def lift_samples(
         Who sampled, carried along.
     max_lifts
         Distinct bit strings lifted in each arm (>= 1).
+    control
+        What the control arm draws: ``"uniform"`` bits, or ``"warm"``: the product state that a warm-started circuit
+        begins with (each variable at its warm value with probability 3/4), which tells layers from warm start.
 
     Raises
     ------
     ValueError
-        When the samples do not fit the kernel.
+        When the samples do not fit the kernel, or ``control`` is unknown.
     """
+    if control not in ("uniform", "warm"):
+        raise ValueError(f"control is {control!r}; allowed: uniform, warm")
     stop = stop or Never()
     cost = CostModel.of(kernel.bqm)
     rows = _rows(cost, samples)
@@ -182,12 +189,14 @@ def lift_samples(
     if len(rows) == 0:
         return _nothing(cost, kernel, origin)
     ours = _Arm(cost, rows, seed, lifter, max_lifts)
-    random_rows = rng.integers(0, 2, size=rows.shape, dtype=np.int8)
-    control = _Arm(cost, random_rows, seed, lifter, max_lifts)
+    ones = np.full(cost.size, 0.5)
+    if control == "warm":
+        ones = start_probabilities(cost, kernel.warm_start, 0.25)
+    against = _Arm(cost, (rng.random(rows.shape) < ones).astype(np.int8), seed, lifter, max_lifts)
     more = ours.step()
     while more and not stop():
-        more = control.step() | ours.step()
-    drawn, control_drawn = ours.drawn(), control.drawn()
+        more = against.step() | ours.step()
+    drawn, control_drawn = ours.drawn(), against.drawn()
     kept, control_kept = drawn[np.isfinite(drawn)], control_drawn[np.isfinite(control_drawn)]
     improvement = 0.0
     if incumbent is not None and ours.plan is not None:
@@ -200,7 +209,7 @@ def lift_samples(
         control_objectives=tuple(control_kept.tolist()),
         infeasible=len(drawn) - len(kept),
         control_infeasible=len(control_drawn) - len(control_kept),
-        quantum_lift=_figures(kept, control_kept, control.objective - ours.objective, cost, kernel, seed),
+        quantum_lift=_figures(kept, control_kept, against.objective - ours.objective, cost, kernel, seed),
         origin=origin,
     )
 
@@ -216,7 +225,8 @@ def _figures(
     difference = low = high = 0.0
     if len(kept) and len(control):
         difference, low, high = compare(kept, control, seed)
-    if not np.isfinite(best_difference):
+    scale = max([1.0, *np.abs(kept).tolist(), *np.abs(control).tolist()])
+    if not np.isfinite(best_difference) or abs(best_difference) <= ROUNDING * scale:
         best_difference = 0.0
     return QuantumLift(difference, low, high, float(best_difference), len(kept), len(control), cost.size, kernel.label)
 

@@ -206,5 +206,24 @@ def test_bootstrap_interval_covers_a_known_difference():
     assert covered >= 86  # 95 are expected; fewer than 86 has a chance below 1 in 1,000
 
 
+def test_differences_within_rounding_are_none():
+    sums = np.array([0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1, 0.6])
+    assert compare(1e3 * sums, 1e3 * (sums + 1e-15), 0) == (0.0, 0.0, 0.0)
+    assert compare(np.full(5, 1.0), np.full(5, 1.0 + 1e-6), 0)[0] == pytest.approx(1e-6, rel=1e-2)
+
+
+def test_warm_control_begins_near_the_warm_start():
+    bqm = dimod.BinaryQuadraticModel(dict.fromkeys(range(12), 0.0), {}, 0.0, "BINARY")  # no descent anywhere
+    price = dimod.BinaryQuadraticModel(dict.fromkeys(range(12), 1.0), {}, 0.0, "BINARY")
+    kernel = Kernel(bqm, AsItIs(tuple(range(12))), warm_start=dict.fromkeys(range(12), 0))
+    samples = random_samples(bqm, 400, 1)
+    uniform = lift_samples(Bits(price), kernel, samples, None, 1, max_lifts=400)
+    warm = lift_samples(Bits(price), kernel, samples, None, 1, max_lifts=400, control="warm")
+    assert np.mean(uniform.control_objectives) == pytest.approx(6.0, abs=0.5)
+    assert np.mean(warm.control_objectives) == pytest.approx(3.0, abs=0.5)
+    with pytest.raises(ValueError, match="control is 'none'"):
+        lift_samples(Bits(price), kernel, samples, None, 1, control="none")
+
+
 def test_one_value_in_each_arm_gives_an_interval_of_no_width():
     assert compare(np.array([1.0]), np.array([3.0]), 0) == (2.0, 2.0, 2.0)
