@@ -95,7 +95,7 @@ class Scheduler:
         self._unavailable: dict[str, str] = {}
         self._breakers = {c.name: Breaker() for c in backends_from_tables(settings.backends).backends}
         self._epoch = secrets.token_hex(8)
-        self._selection = Selection(SelectionConfig())
+        self._selection = Selection(SelectionConfig(ask_free=True))
         self._learn_from_store()
         self._tasks = [asyncio.ensure_future(loop()) for loop in (self._watch_workers, self._watch_devices, self._tick)]
 

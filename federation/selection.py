@@ -25,7 +25,7 @@ from federation.policy import USD_MICROS, Policy
 from federation.racing import plan_race
 from federation.reasons import Reason
 from federation.sizing import expected_seconds, max_kernel_variables, qaoa_layers
-from federation.spending import facts_cost_usd_micros
+from federation.spending import facts_cost_usd_micros, is_metered
 from federation.waiting import WaitEstimator
 from solvers.problem import Features
 
@@ -59,6 +59,8 @@ class SelectionConfig:
         How long a calibrated value of each name counts in full, in seconds.
     learning
         Prior and memory of each arm.
+    ask_free
+        Ask what runs here free of charge also when little is expected of it: the answer then says what it brought.
     seed
         Of all draws.
     """
@@ -70,6 +72,7 @@ class SelectionConfig:
     scenarios: int = 128
     fresh_s: Mapping[str, float] = field(default_factory=lambda: dict(FRESH_S))
     learning: LearningConfig = field(default_factory=LearningConfig)
+    ask_free: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -282,11 +285,15 @@ class SelectionAt:
         race = plan_race(gains, prices, money, policy.budget_usd_micros, config.most_racing, policy.seed)
         picks = [Pick(field_[i].name, True, prospects[i].describe(explores)) for i in race.chosen]
         picks += [
-            Pick(facts.name, False, prospects[i].describe(explores))
+            Pick(facts.name, config.ask_free and _is_free(facts), prospects[i].describe(explores))
             for i, facts in enumerate(field_)
             if i not in race.chosen
         ]
         return picks + left_out
+
+
+def _is_free(facts: BackendFacts) -> bool:
+    return facts.is_local and not is_metered(facts.price)
 
 
 def gain_scenarios(prospects: Sequence[Prospect], scenarios: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -218,7 +218,9 @@ class Client:
         correlation_id = correlation_id or uuid4().hex
         call = method(request, timeout=timeout_s, metadata=self._metadata(correlation_id))
         try:
-            yield from call
+            for response in call:
+                if response.ByteSize():  # an empty one only carries the error behind it
+                    yield response
         except grpc.RpcError as error:
             raise service_error(error, correlation_id) from None
         finally:

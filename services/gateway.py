@@ -62,8 +62,11 @@ def unary(reply: type[Any], *roles: Role) -> Callable[[Handler], Any]:
     return decorate
 
 
-def stream(*roles: Role) -> Callable[[StreamHandler], Any]:
-    """A server-streaming method, as `unary`."""
+def stream(reply: type[Any], *roles: Role) -> Callable[[StreamHandler], Any]:
+    """A server-streaming method, as `unary`.
+
+    Serve brings code and details to the caller with a message only, so an error ends the stream behind an empty one.
+    """
 
     def decorate(handler: StreamHandler) -> Any:
         async def method(self: Any, request: Any, grpc_context: Any) -> AsyncIterator[Any]:
@@ -74,6 +77,7 @@ def stream(*roles: Role) -> Callable[[StreamHandler], Any]:
                     yield message
             except Exception as error:  # noqa: BLE001 - as in `unary`
                 call.failed(error)
+                yield reply()
                 return
             call.succeeded()
 
@@ -143,7 +147,7 @@ class Gateway:
     async def OptimizeTours(self, call: Call, request: Any) -> Any:
         return await self._solve(call, "routing", request)
 
-    @stream(Role.SUBMITTER)
+    @stream(routing_pb2.OptimizeToursResponse, Role.SUBMITTER)
     def StreamTours(self, call: Call, request: Any) -> AsyncIterator[Any]:
         return self._stream(call, "routing", request)
 
@@ -153,7 +157,7 @@ class Gateway:
     async def PrioritizeInvoices(self, call: Call, request: Any) -> Any:
         return await self._solve(call, "invoices", request)
 
-    @stream(Role.SUBMITTER)
+    @stream(invoices_pb2.PrioritizeInvoicesResponse, Role.SUBMITTER)
     def StreamPriorities(self, call: Call, request: Any) -> AsyncIterator[Any]:
         return self._stream(call, "invoices", request)
 
@@ -181,7 +185,7 @@ class Gateway:
     async def ListJobs(self, call: Call, request: Any) -> Any:
         return await self._jobs.list(call.principal, request)
 
-    @stream(*_READERS)
+    @stream(jobs_pb2.JobEvent, *_READERS)
     def WatchJob(self, call: Call, request: Any) -> AsyncIterator[Any]:
         return self._jobs.watch(call.principal, request)
 

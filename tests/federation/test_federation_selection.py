@@ -157,3 +157,10 @@ def test_scenarios_have_the_expected_gain_and_fail_as_often_as_expected():
 def test_a_config_out_of_range_is_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         SelectionConfig(**bad)
+
+
+def test_what_is_free_is_asked_all_the_same_when_an_operator_says_so():
+    selection = Selection(SelectionConfig(ask_free=True, most_racing=1))
+    eligible = [replace(GOOD, name=name, is_local=True, price=Price(), calibration=()) for name in ("one", "two")]
+    picks = selection.at(NOW_S).pick_backends("routing", FEATURES, eligible, POLICY, 60.0)
+    assert {pick.backend for pick in picks if pick.take} == {"one", "two"}
