@@ -53,6 +53,8 @@ def _fill(  # type: ignore[no-untyped-def]
     accounts, runs = paid.shape
     price = cash_prices(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
     price = np.maximum(price, anchor)
+    # Never less than the CVaR: a payment adds at most its own amount to it, so that it is seldom worked out.
+    highest = risk(paid, available, floor, to_base, probability, alpha) if np.isfinite(cvar_limit) else 0.0
     for position in range(len(order)):
         if position and position % chunk == 0:
             price = cash_prices(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
@@ -66,7 +68,7 @@ def _fill(  # type: ignore[no-untyped-def]
             limit = never[item]
         else:
             continue
-        best_t, best_a, best = old_t, old_a, limit
+        best_t, best_a, best, best_highest = old_t, old_a, limit, highest
         for a in range(accounts):
             if account_currency[a] != currency[item]:
                 continue
@@ -74,17 +76,19 @@ def _fill(  # type: ignore[no-untyped-def]
                 total = cost[item, t] + price[a, t] * cash[item, t]
                 if total >= best or not fits(paid, cap, a, t, cash[item, t]):
                     continue
-                if np.isfinite(cvar_limit):
+                shortfall = highest + cash[item, t] * to_base[a]
+                if shortfall > cvar_limit:
                     pay(paid, a, t, cash[item, t])
                     shortfall = risk(paid, available, floor, to_base, probability, alpha)
                     pay(paid, a, t, -cash[item, t])
                     if shortfall > cvar_limit:
                         continue
-                best_t, best_a, best = t, a, total
+                best_t, best_a, best, best_highest = t, a, total, shortfall
         if best_t >= 0:
             pay(paid, best_a, best_t, cash[item, best_t])
             if old_t < 0:
                 take_room(room, member, item, value[item])
+            highest = best_highest
         date[item], where[item] = best_t, best_a
 
 

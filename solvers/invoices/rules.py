@@ -30,7 +30,7 @@ def _pay_in_order(  # type: ignore[no-untyped-def]
     cvar_limit, available, floor, to_base, probability, alpha,
 ):  # fmt: skip
     """Pay each item of ``sequence`` on its ``run`` if nothing breaks and it is not paid before."""
-    limited = np.isfinite(cvar_limit)
+    highest = risk(paid, available, floor, to_base, probability, alpha) if np.isfinite(cvar_limit) else 0.0
     for position in range(len(sequence)):
         item, t = sequence[position], run[position]
         old_t, old_a = date[item], where[item]
@@ -45,8 +45,12 @@ def _pay_in_order(  # type: ignore[no-untyped-def]
             if account_currency[a] != currency[item] or not fits(paid, cap, a, t, cash[item, t]):
                 continue
             pay(paid, a, t, cash[item, t])
-            if not limited or risk(paid, available, floor, to_base, probability, alpha) <= cvar_limit:
-                new_t, new_a = t, a
+            # A payment adds at most its own amount to the CVaR, so that it is seldom worked out.
+            shortfall = highest + cash[item, t] * to_base[a]
+            if shortfall > cvar_limit:
+                shortfall = risk(paid, available, floor, to_base, probability, alpha)
+            if shortfall <= cvar_limit:
+                new_t, new_a, highest = t, a, shortfall
                 break
             pay(paid, a, t, -cash[item, t])
         if new_t != t and old_t >= 0:
@@ -56,16 +60,18 @@ def _pay_in_order(  # type: ignore[no-untyped-def]
         date[item], where[item] = new_t, new_a
 
 
-def in_order(model: Model, orders: list[IntArray]) -> InvoicePlan:
-    """The plan that pays ``orders[t]`` on run t, in this order."""
+def in_order(model: Model, order: Callable[[int, npt.NDArray[np.bool_]], IntArray]) -> InvoicePlan:
+    """The plan that on each run t pays the items of ``order(t, open)``, of those ``open`` (items,), in this order."""
     filling, liquidity, options = with_musts(model), model.liquidity, model.options
-    sequence = np.concatenate(orders)
-    run = np.repeat(np.arange(len(orders)), [len(order) for order in orders])
     available, floor, to_base, probability, _, alpha, _ = liquidity_arguments(liquidity)
-    _pay_in_order(
-        sequence, run, options.cost, options.cash_minor, *filling.shared, filling.date, filling.where,
-        liquidity.cvar_limit, available, floor, to_base, probability, alpha,
-    )  # fmt: skip
+    payable = np.isfinite(options.cost)
+    for t in range(model.runs):
+        is_open = payable[:, t] & ((filling.date < 0) | (filling.date > t))
+        sequence = order(t, is_open)
+        _pay_in_order(
+            sequence, np.full(len(sequence), t), options.cost, options.cash_minor, *filling.shared, filling.date,
+            filling.where, liquidity.cvar_limit, available, floor, to_base, probability, alpha,
+        )  # fmt: skip
     return filling.plan()
 
 
@@ -76,59 +82,62 @@ def _next_days(problem: InvoiceProblem) -> list[int]:
 
 def last_chance(problem: InvoiceProblem, model: Model) -> InvoicePlan:
     """SAP's payment run (F110): as late as possible without losing a discount or falling due before the next run."""
-    columns, discount = model.columns, model.options.discount_minor
-    orders = []
-    for t, until in enumerate(_next_days(problem)):
+    columns, discount, until = model.columns, model.options.discount_minor, _next_days(problem)
+
+    def order(t: int, is_open: npt.NDArray[np.bool_]) -> IntArray:
         later = discount[:, t + 1] if t + 1 < model.runs else np.zeros(model.items, dtype=np.int64)
-        wanted = np.flatnonzero((columns.due_day <= until) | (discount[:, t] > later))
-        orders.append(wanted[np.argsort(columns.due_day[wanted], kind="stable")])
-    return in_order(model, orders)
+        wanted = np.flatnonzero(is_open & ((columns.due_day <= until[t]) | (discount[:, t] > later)))
+        return wanted[np.argsort(columns.due_day[wanted], kind="stable")]
+
+    return in_order(model, order)
 
 
 def suggest_vendor_payments(problem: InvoiceProblem, model: Model) -> InvoicePlan:
     """Dynamics BC's published order: overdue of prioritised vendors, other overdue, then discounts by vendor."""
-    columns = model.columns
+    columns, until = model.columns, _next_days(problem)
     vendor = np.argsort(np.argsort(np.array(columns.suppliers)))[columns.supplier]
-    priority = np.array([problem.criticality_by_supplier.get(name, 0.0) for name in columns.suppliers])[
-        columns.supplier
-    ]
-    orders = []
-    for t, until in enumerate(_next_days(problem)):
-        due = columns.due_day <= until
-        discounted = ~due & (model.options.discount_minor[:, t] > 0)
-        wanted = np.flatnonzero(due | discounted)
-        group = np.where(discounted, 2, np.where(priority > 0, 0, 1))[wanted]
-        # Of the prioritised ones the most important first; within a vendor the oldest.
-        weight = np.where(group == 0, -priority[wanted], 0.0)
-        orders.append(wanted[np.lexsort((columns.due_day[wanted], vendor[wanted], weight, group))])
-    return in_order(model, orders)
+    by_supplier = np.array([problem.criticality_by_supplier.get(name, 0.0) for name in columns.suppliers])
+    priority = by_supplier[columns.supplier]
+    # Of the prioritised ones the most important first; within a vendor the oldest.
+    overdue = np.lexsort((columns.due_day, vendor, -priority, priority <= 0))
+    discounted = np.lexsort((columns.due_day, vendor))
+
+    def order(t: int, is_open: npt.NDArray[np.bool_]) -> IntArray:
+        due = is_open & (columns.due_day <= until[t])
+        early = is_open & ~due & (model.options.discount_minor[:, t] > 0)
+        return np.concatenate([overdue[due[overdue]], discounted[early[discounted]]])
+
+    return in_order(model, order)
 
 
 def earliest_due(problem: InvoiceProblem, model: Model) -> InvoicePlan:
     """What falls due before the next run, the oldest first."""
-    columns = model.columns
-    orders = []
-    for until in _next_days(problem):
-        wanted = np.flatnonzero(columns.due_day <= until)
-        orders.append(wanted[np.argsort(columns.due_day[wanted], kind="stable")])
-    return in_order(model, orders)
+    columns, until = model.columns, _next_days(problem)
+    oldest = np.argsort(columns.due_day, kind="stable")
+
+    def order(t: int, is_open: npt.NDArray[np.bool_]) -> IntArray:
+        wanted = is_open & (columns.due_day <= until[t])
+        return oldest[wanted[oldest]]
+
+    return in_order(model, order)
 
 
 def annual_return(problem: InvoiceProblem, model: Model) -> InvoicePlan:
     """A knapsack by APR: what earns most per year and unit of cash by being paid on this run and not the next."""
     options, columns = model.options, model.columns
     value = np.maximum(columns.amount_minor * columns.to_base, 1e-9)
-    orders = []
     days = [*problem.payment_run_days, problem.horizon_end_day]
-    for t in range(model.runs):
+
+    def order(t: int, is_open: npt.NDArray[np.bool_]) -> IntArray:
         later = options.cost[:, t + 1] if t + 1 < model.runs else options.never
         later = np.where(np.isfinite(later), later, options.never)
-        with np.errstate(invalid="ignore"):
-            saving = np.where(np.isfinite(options.cost[:, t]), later - options.cost[:, t], -np.inf)
-        apr = saving / value * DAYS_PER_YEAR / max(days[t + 1] - days[t], 1)
+        saving = np.full(model.items, -np.inf)
+        saving[is_open] = later[is_open] - options.cost[is_open, t]
+        apr: FloatArray = saving / value * DAYS_PER_YEAR / max(days[t + 1] - days[t], 1)
         wanted = np.flatnonzero(apr > 0)
-        orders.append(wanted[np.argsort(-apr[wanted], kind="stable")])
-    return in_order(model, orders)
+        return wanted[np.argsort(-apr[wanted], kind="stable")]
+
+    return in_order(model, order)
 
 
 BASELINES: dict[str, Rule] = {
