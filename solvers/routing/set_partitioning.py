@@ -37,7 +37,8 @@ _MARGIN = 0.05
 class LiftBundles:
     """Sample to plan: chosen bundles, best first, without stops that are covered already; then missing ones inserted.
 
-    A result that the verifier finds infeasible is replaced by the incumbent.
+    A result that the verifier finds infeasible is replaced by the incumbent. So is one that wanted more vehicles than
+    there are and came out worse: the model does not know the size of the fleet.
     """
 
     problem: RoutingProblem
@@ -53,17 +54,21 @@ class LiftBundles:
         covered: set[int] = set()
         free = A.available - np.bincount([r.vehicle_type for r in self.fixed], minlength=len(A.available))
         routes = list(self.fixed)
+        short = False
         for v in chosen:
             t, visits = self.bundles[v].route
             # a shipment with one leg covered is covered: bundles hold both legs or none
             left = tuple(stop for stop in visits if stop not in covered)
+            short |= bool(left) and free[t] <= 0
             if left and free[t] > 0:
                 free[t] -= 1
                 covered.update(left)
                 routes.append(Route(t, left))
         plan = _completed(self.problem, A, routes)
         verdict = self.problem.verify(plan)
-        return plan if verdict.feasible else self.incumbent
+        if not verdict.feasible or (short and verdict.objective > self.problem.verify(self.incumbent).objective):
+            return self.incumbent
+        return plan
 
 
 def _completed(problem: RoutingProblem, A: Arrays, routes: list[Route]) -> RoutingPlan:
