@@ -55,12 +55,12 @@ class Coordinator:
         A caller that goes away takes its call with it (Ray cancels recursively), but not the job in the middle of its
         commit: `cancel` ends it in order.
         """
-        task = self._keep(self._run(Solve(order, self._settings, self._store, self._name)))
+        task = self._keep(self._run(self._new(order)))
         return await asyncio.shield(task)
 
     async def stream(self, order: SolveOrder) -> AsyncIterator[Incumbent | Outcome]:
         """As `solve`, with each improving plan on the way."""
-        solve = Solve(order, self._settings, self._store, self._name)
+        solve = self._new(order)
         task = self._keep(self._run(solve))
         try:
             async for incumbent in solve.incumbents():
@@ -72,7 +72,7 @@ class Coordinator:
 
     async def submit(self, order: SolveOrder) -> None:
         """Start on a job and return; nobody waits for its outcome."""
-        self._keep(self._run_quietly(Solve(order, self._settings, self._store, self._name)))
+        self._keep(self._run_quietly(self._new(order)))
 
     async def offer(self, job_id: str, plan: Any) -> None:
         """The insurance plan of a job that is being solved."""
@@ -102,6 +102,9 @@ class Coordinator:
             solve.recalled(worker)
         else:
             actor(SCHEDULER).release.remote(job_id, worker)
+
+    def _new(self, order: SolveOrder, token: int | None = None) -> Solve:
+        return Solve(order, self._settings, self._store, self._name, token, len(self._jobs))
 
     async def _run(self, solve: Solve) -> Outcome:
         job_id = solve.order.job_id
@@ -161,7 +164,7 @@ class Coordinator:
                 )
                 for claim in claims:
                     order = await asyncio.to_thread(restore_order, self._store, claim.job)
-                    solve = Solve(order, self._settings, self._store, self._name, claim.token)
+                    solve = self._new(order, claim.token)
                     solve.log.info("job_taken_over", holder=self._name)
                     self._keep(self._run_quietly(solve))
                 await asyncio.to_thread(settle_leaks, self._store)

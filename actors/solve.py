@@ -34,6 +34,7 @@ from store.store import Store
 LEASE_S = 5.0
 STOP_S = 0.05
 """A worker stops within this; a replayable run is waited for longer, since its end holds what a replay needs."""
+EACH_COMMIT_S = 0.015
 QUICK_VERDICT_S = 0.003
 COMMIT_MARGIN_S = 0.03
 """Kept back for verdict, record and commit; large plans keep more (`Solve._solve_until_s`)."""
@@ -44,10 +45,28 @@ _RUNS_MOST = 64
 
 
 class Solve:
-    """State of one job in its coordinator. Created once a lease is wanted; `run` ends it."""
+    """State of one job in its coordinator. `run` ends it.
+
+    Parameters
+    ----------
+    order, settings, store
+        What, with what, where to.
+    coordinator
+        Name of the actor that this runs in.
+    token
+        Fencing token when the job is leased already.
+    beside
+        Other jobs being solved here: commits are one after the other, and many may fall on the same moment.
+    """
 
     def __init__(
-        self, order: SolveOrder, settings: Settings, store: Store, coordinator: str, token: int | None = None
+        self,
+        order: SolveOrder,
+        settings: Settings,
+        store: Store,
+        coordinator: str,
+        token: int | None = None,
+        beside: int = 0,
     ) -> None:
         self.order = order
         self.kind = problem_kind(order.kind)
@@ -72,6 +91,7 @@ class Solve:
         self.observing: asyncio.Task[None] | None = None
         """Recording of observations, after the answer left."""
         self.began_s = time.time()
+        self._beside = beside
         self._settings, self.store, self.coordinator = settings, store, coordinator
         self._done = asyncio.Event()
         self.solved = asyncio.Event()
@@ -495,4 +515,5 @@ class Solve:
         """Unix time at which solving ends, so that the commit still fits before the reply is due."""
         total_s = max(0.0, self.order.finish_by_s - self.began_s)
         margin_s = COMMIT_MARGIN_S + min(1.0, 0.01 * total_s) + (4 * STOP_S if self.order.policy.replayable else 0.0)
+        margin_s += min(0.3 * total_s, EACH_COMMIT_S * self._beside)
         return self.order.finish_by_s - min(margin_s, 0.5 * total_s)

@@ -1299,7 +1299,12 @@ class ReconcileOutageResponse(_message.Message):
     LOSS_FIELD_NUMBER: _builtins.int
     LATE_COST_FIELD_NUMBER: _builtins.int
     PAST_RECONCILE_BY_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
     past_reconcile_by: _builtins.bool
+    job_id: _builtins.str
+    decision_id: _builtins.str
+    """of its record"""
     @_builtins.property
     def confirmed(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReconciledInvoice]:
         """paid, and valid"""
@@ -1343,10 +1348,12 @@ class ReconcileOutageResponse(_message.Message):
         loss: _money_pb2.Money | None = ...,
         late_cost: _money_pb2.Money | None = ...,
         past_reconcile_by: _builtins.bool = ...,
+        job_id: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost_of_outage", b"cost_of_outage", "divergence", b"divergence", "late_cost", b"late_cost", "loss", b"loss"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "cost_of_outage", b"cost_of_outage", "divergence", b"divergence", "late_catch_up", b"late_catch_up", "late_cost", b"late_cost", "loss", b"loss", "past_reconcile_by", b"past_reconcile_by", "reverse", b"reverse", "rightly_held", b"rightly_held", "unresolved", b"unresolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "cost_of_outage", b"cost_of_outage", "decision_id", b"decision_id", "divergence", b"divergence", "job_id", b"job_id", "late_catch_up", b"late_catch_up", "late_cost", b"late_cost", "loss", b"loss", "past_reconcile_by", b"past_reconcile_by", "reverse", b"reverse", "rightly_held", b"rightly_held", "unresolved", b"unresolved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,6 +56,7 @@ def verify_decision(store: Store, decision_id: str, tenant: str | None) -> Audit
 
 def _artifact_checks(store: Store, record: dict[str, Any]) -> Iterable[Check]:
     named = [("request", record["request_digest"]), ("plan", record["plan_digest"])]
+    named.append(("result", record.get("result_digest")))
     named += [(f"samples of {entry['backend']}", entry["samples_digest"]) for entry in record["backends"]]
     for name, digest in named:
         if digest is None:

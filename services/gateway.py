@@ -131,6 +131,7 @@ class Gateway:
         logs.configure("gateway", settings.log_level)
         store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
         known = frozenset(c.name for c in backends_from_tables(settings.backends).backends)
+        self._store = store
         self.doorkeeper = Doorkeeper(store)
         self._solving = Solving(settings, store, known)
         self._jobs = JobsApi(settings, store, self._solving)
@@ -163,7 +164,7 @@ class Gateway:
 
     @unary(invoices_pb2.ReconcileOutageResponse, Role.SUBMITTER)
     async def ReconcileOutage(self, call: Call, request: Any) -> Any:
-        return await reconcile_outage(call.principal, request, call.correlation_id)
+        return await reconcile_outage(self._store, call.principal, request, call.correlation_id)
 
     # SamplingService
 

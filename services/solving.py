@@ -71,6 +71,7 @@ class Solving:
         self._turn = itertools.count()
         self._queue_length, self._workers = 0, settings.workers
         self._background: set[asyncio.Task[Any]] = set()
+        self._in_flight = 0
 
     # ---- accept
 
@@ -99,7 +100,7 @@ class Solving:
         else:
             problem, policy = self._convert(kind, request)
         admit(self._queue_length, self._workers, _SERVICE_S, policy.deadline_s, self._settings.max_queued_jobs)
-        guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s)
+        guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self._in_flight)
         insurance = self._insurance.start(kind_name, problem, policy.seed, guard_at_s)
         digest, job = await asyncio.to_thread(
             self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now
@@ -176,6 +177,13 @@ class Solving:
         """The response message, before the deadline."""
         if not accepted.is_new:
             return await self._stored_answer(accepted)
+        self._in_flight += 1
+        try:
+            return await self._fresh_answer(accepted)
+        finally:
+            self._in_flight -= 1
+
+    async def _fresh_answer(self, accepted: Accepted) -> Any:
         try:
             outcome, reason = await self._coordinated(accepted)
         except asyncio.CancelledError:  # the client went away: a synchronous job ends with it
@@ -475,9 +483,9 @@ class Solving:
         return accepted.guard_at_s - time.monotonic() > _RETRY_LEFT_S
 
 
-def reply_s(deadline_s: float) -> float:
-    """Kept back for the insurance's commit and the reply, in seconds."""
-    return 0.025 + min(0.2, 0.005 * deadline_s)
+def reply_s(deadline_s: float, in_flight: int = 0) -> float:
+    """Kept back for the insurance's commit and the reply, in seconds; more when many may end at the same moment."""
+    return 0.025 + min(0.2, 0.005 * deadline_s) + min(0.15 * deadline_s, 0.008 * in_flight)
 
 
 def commit_s(deadline_s: float) -> float:

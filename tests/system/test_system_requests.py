@@ -311,12 +311,25 @@ def test_backends_are_listed_with_price_and_dates_of_calibration(service: Any) -
     assert noisy.oldest_calibration.seconds < noisy.newest_calibration.seconds
 
 
-def test_reconciling_an_outage_is_answered_or_clearly_refused(service: Any) -> None:
+def test_reconciling_an_outage_is_answered_and_recorded(service: Any) -> None:
+    from google.type import date_pb2
+
     from protos import invoices_pb2
 
+    asked = requests.invoices(8)
+    plan = service.call("invoices", "PrioritizeInvoices", asked).plan
+    request = invoices_pb2.ReconcileOutageRequest(problem=asked.problem, plan=plan)
     with pytest.raises(grpc.RpcError) as caught:
-        service.call("invoices", "ReconcileOutage", invoices_pb2.ReconcileOutageRequest())
-    assert caught.value.code() in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT)
+        service.call("invoices", "ReconcileOutage", request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "reconciled_on" in _violations(caught.value)
+    request.reconciled_on.CopyFrom(date_pb2.Date(year=2030, month=1, day=2))
+    answer = service.call("invoices", "ReconcileOutage", request)
+    paid = {d.invoice_id for d in plan.decisions if d.decision == invoices_pb2.InvoiceDecision.PAY}
+    seen = [*answer.confirmed, *answer.reverse, *answer.unresolved]
+    assert paid <= {entry.invoice_id for entry in seen}
+    verify = decisions_pb2.VerifyDecisionRequest(decision_id=answer.decision_id)
+    assert service.call("decisions", "VerifyDecision", verify).valid
 
 
 def test_up_twice_says_it_is_up(service: Any) -> None:
