@@ -33,7 +33,7 @@ QUENCH_FACTOR = 1e4
 FITTED_SHARE = 0.3
 """Of the time left, what the first anneal of an epoch may take by the speed of the last one; its rounds follow."""
 
-READ_WORK = 4_000_000
+READ_WORK = 2_000_000
 """Products in the exact energies of the reads of one run; lanes beyond it are left uncounted, the worst first."""
 
 
@@ -111,7 +111,7 @@ class Annealing:
         winners = np.empty((0, model.size), dtype=np.int8)
         while (sweeps := lengths.next()) > 0:
             for rows in run.epoch(sweeps):
-                if pool.add(run.countable(rows)):
+                if pool.add(rows):
                     yield pool.candidate(self.name, context.seed)
             lengths.ran(run.sweeps_done)
             if run.stopped:
@@ -137,7 +137,7 @@ class _Run:
         self.best_energy = math.inf
 
     def epoch(self, sweeps: int) -> Iterator[NDArray[np.int8]]:
-        """Populations, int8, shape ``(lanes, n)``, as they come."""
+        """The lowest of each population, at rest, int8, shape ``(k, n)``, as they come."""
         self.sweeps_done, self.best_energy = 0, math.inf
         warm = self.hot + REHEAT * (self.cold - self.hot)
         population: NDArray[np.int8] | None = None
@@ -149,35 +149,34 @@ class _Run:
             done = self.replicas.run(schedule, self.more)
             self.stopped = done < schedule.shape[0]
             self.sweeps_done += done
-            rows = self.replicas.read()[0]
-            before = self.best_energy
+            rows, energies = self.replicas.read()
             if not self.stopped:
-                rows = self.recombiner.improve(rows, population, PARTNERS, self.more)
+                rows, energies = self.recombiner.improve(rows, population, PARTNERS, self.more)
             population = rows
-            self._note(rows)
+            before = self.best_energy
+            lowest = self._lowest(rows, energies)
             idle = 0 if self.best_energy < before else idle + 1
-            yield rows
+            yield lowest
 
     def unite(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
         """Rows recombined with each other, distinct, the lowest `MOST_WINNERS`."""
-        rows = np.unique(self.recombiner.improve(rows, None, rows.shape[0], self.more), axis=0)
-        return rows[np.argsort(self.model.energies(rows), kind="stable")[:MOST_WINNERS]]
+        rows, energies = self.recombiner.improve(rows, None, rows.shape[0], self.more)
+        chosen: dict[bytes, int] = {}
+        for k in np.argsort(energies, kind="stable").tolist():
+            chosen.setdefault(rows[k].tobytes(), k)
+        return rows[list(chosen.values())[:MOST_WINNERS]]
 
-    def countable(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Rows at rest; in a huge model only as many of the lowest as can be priced in time."""
-        count = max(1, min(rows.shape[0], READ_WORK // max(1, self.model.weights.shape[0] + self.model.size)))
-        if count < rows.shape[0]:
-            rows = rows[np.argsort(self.replicas.read()[1], kind="stable")[:count]]
-        rows = rows.copy()
+    def _lowest(self, rows: NDArray[np.int8], energies: NDArray[np.float64]) -> NDArray[np.int8]:
+        """The lowest rows at rest, as many as can be priced in time, the lowest of them noted as `best`."""
+        count = max(1, min(rows.shape[0], READ_WORK // (self.model.weights.shape[0] + self.model.size)))
+        rows = rows[np.argsort(energies, kind="stable")[:count]]
         for row in rows:
             descend_fully(self.model, row)
+        exact = self.model.energies(rows)
+        lowest = int(np.argmin(exact))
+        if exact[lowest] < self.best_energy - tolerance_of(self.model):
+            self.best_energy, self.best = float(exact[lowest]), rows[lowest].copy()
         return rows
-
-    def _note(self, rows: NDArray[np.int8]) -> None:
-        energies = self.model.energies(rows)
-        lowest = int(np.argmin(energies))
-        if energies[lowest] < self.best_energy - tolerance_of(self.model):
-            self.best_energy, self.best = float(energies[lowest]), rows[lowest].copy()
 
 
 class Lengths:

@@ -84,18 +84,20 @@ def plan_of_spins(
     The ``problem.num_samples`` lowest are kept; ties are in lexicographic order, so that equal samples make equal
     plans.
     """
-    if spins.shape[1]:
-        rows, inverse = np.unique(spins, axis=0, return_inverse=True)
-    else:
-        rows, inverse = spins[:1], np.zeros(spins.shape[0], dtype=np.int64)
-    weights = None if occurrences is None else occurrences.astype(np.float64)
-    counts = np.rint(np.bincount(inverse.ravel(), weights=weights, minlength=rows.shape[0])).astype(np.int64)
+    counts: dict[bytes, int] = {}
+    given = np.ones(spins.shape[0], dtype=np.int64) if occurrences is None else occurrences
+    for row, count in zip(spins, given.tolist(), strict=True):
+        key = row.tobytes()
+        counts[key] = counts.get(key, 0) + count
+    keys = sorted(counts)
+    rows = np.frombuffer(b"".join(keys), dtype=np.int8).reshape(len(keys), spins.shape[1])
     energies = problem.ising.energies(rows)
     order = np.argsort(energies, kind="stable")[: problem.num_samples]
     values = rows[order].astype(np.int32)
     if problem.vartype.low == 0:
         values = (values + 1) // 2
-    return SamplePlan(values, counts[order], boltzmann), float(energies[order[0]])
+    plan = SamplePlan(values, np.array([counts[keys[k]] for k in order], dtype=np.int64), boltzmann)
+    return plan, float(energies[order[0]])
 
 
 def spins_of_plan(problem: BinaryProblem, plan: SamplePlan) -> NDArray[np.int8]:

@@ -86,13 +86,14 @@ class Recombiner:
         parents: NDArray[np.int8] | None,
         partners: int,
         more: Callable[[], bool],
-    ) -> NDArray[np.int8]:
+    ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
         """Each row of ``rows`` (shape ``(k, n)``) with its row of ``parents``, then with others of ``rows``.
 
-        No row of the result is worse than its row or its parent. ``more`` is asked every few milliseconds; once it
-        says no, the rows that are left stay as they are.
+        Returns the rows and their energies. No row of the result is worse than its row or its parent. ``more`` is asked
+        every few milliseconds; once it says no, the rows that are left stay as they are, at energy infinity.
         """
         result = rows.copy()
+        energies = np.full(rows.shape[0], np.inf)
         model, done, pairs, clusters = self.model, 0, 0, 0
         for r in range(rows.shape[0]):
             child = result[r]
@@ -100,17 +101,19 @@ class Recombiner:
             others = [] if parents is None else [parents[r]]
             if self.worthwhile:
                 others += [rows[q] for q in self._rng.permutation(rows.shape[0])[:partners] if q != r]
+            done += self._work
             for other in others:
                 done += self._work
                 if done > WORK_PER_BLOCK:
                     done = 0
                     if not more():
-                        return result
+                        return result, energies
                 pairs += 1
                 clusters += self._take(child, other)
+            energies[r] = 0.5 * float(child @ (model.field + self._local)) + model.offset
         if pairs >= 8 and clusters < 1.5 * pairs:
             self.worthwhile = False
-        return result
+        return result, energies
 
     def _take(self, child: NDArray[np.int8], other: NDArray[np.int8]) -> int:
         if self._symmetric and np.count_nonzero(child != other) > child.shape[0] / 2:

@@ -33,8 +33,9 @@ def test_a_child_is_the_best_mixture_of_its_parents_clusters(seed):
             if take:
                 mixed[cluster] *= -1
         best = min(best, problem.ising.energies(mixed[None, :])[0])
-    child = Recombiner(problem.ising, rng).improve(one[None, :], other[None, :], 0, lambda: True)
+    child, energies = Recombiner(problem.ising, rng).improve(one[None, :], other[None, :], 0, lambda: True)
     assert problem.ising.energies(child)[0] == pytest.approx(best)
+    assert energies[0] == pytest.approx(best)
 
 
 @pytest.mark.parametrize("fields", [True, False])
@@ -43,7 +44,9 @@ def test_no_row_is_worse_than_itself_or_its_parent(make_problem, fields):
         problem = chain(30, seed, fields=fields) if seed % 2 else make_problem(seed, 30, 60)
         rng = np.random.default_rng(seed)
         rows, parents = spins(rng, 8, 30), spins(rng, 8, 30)
-        found = problem.ising.energies(Recombiner(problem.ising, rng).improve(rows, parents, 4, lambda: True))
+        better, claimed = Recombiner(problem.ising, rng).improve(rows, parents, 4, lambda: True)
+        found = problem.ising.energies(better)
+        assert np.allclose(claimed, found)
         assert np.all(found <= problem.ising.energies(rows) + 1e-9)
         assert np.all(found <= problem.ising.energies(parents) + 1e-9)
 
@@ -53,7 +56,7 @@ def test_mirror_images_are_one_without_fields():
     problem, rng = chain(10, 1, fields=False), np.random.default_rng(1)
     row = spins(rng, 1, 10)
     recombiner = Recombiner(problem.ising, rng)
-    assert np.array_equal(recombiner.improve(row, -row, 0, lambda: True), row)
+    assert np.array_equal(recombiner.improve(row, -row, 0, lambda: True)[0], row)
 
 
 def test_dense_models_are_given_up_after_one_population(make_problem):
@@ -68,4 +71,6 @@ def test_rows_left_when_time_is_up_stay_as_they_are(monkeypatch):
     problem, rng = chain(20, 4), np.random.default_rng(4)
     monkeypatch.setattr("solvers.binary.recombine.WORK_PER_BLOCK", 0)
     rows = spins(rng, 4, 20)
-    assert np.array_equal(Recombiner(problem.ising, rng).improve(rows, None, 3, lambda: False), rows)
+    left, energies = Recombiner(problem.ising, rng).improve(rows, None, 3, lambda: False)
+    assert np.array_equal(left, rows)
+    assert np.all(energies == np.inf)
