@@ -22,8 +22,8 @@ KIND: ProblemKind[SamplePlan] = ProblemKind(
     strategies=(
         Enumeration(),
         Annealing(),
-        ConstrainedHighs(),
         ConstrainedAnnealing(),
+        ConstrainedHighs(),
         ExactTempering(),
         Tempering(),
         OceanAnnealing(),
