@@ -25,6 +25,8 @@ from store.store import Store
 _RECOVER_S = 1.0
 _PULSE_S = 0.5
 _RECOVER_MOST = 16
+_STEP_BACK = 5
+"""Niceness: behind the gateway, before solvers."""
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=10_000)
@@ -32,11 +34,13 @@ class Coordinator:
     """Async: jobs wait for workers and devices, not for each other."""
 
     def __init__(self, settings: Settings, name: str) -> None:
+        os.nice(_STEP_BACK)
         logs.configure(name, settings.log_level)
         self._settings, self._name = settings, name
         self._store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
         self._jobs: dict[str, Solve] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._warming = self._keep(self._warm())
         self._keep(self._stop_orphans())
         self._keep(self._recover())
         self._keep(self._watch_scheduler())
@@ -45,9 +49,12 @@ class Coordinator:
         return os.getpid()
 
     async def warm(self) -> None:
-        """Import what the first job would otherwise wait for."""
+        """Wait until what the first job needs is loaded: verifiers, and the insurance of jobs taken over."""
+        await asyncio.shield(self._warming)
+
+    async def _warm(self) -> None:
         for name in KINDS:
-            await asyncio.to_thread(problem_kind, name)
+            await asyncio.to_thread(problem_kind(name).warm)
 
     async def solve(self, order: SolveOrder) -> Outcome:
         """Solve a job and commit its outcome. Raises `JobError` when somebody else finished it.

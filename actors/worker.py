@@ -139,6 +139,14 @@ class Worker:
         return problem
 
 
+def _warm() -> None:
+    from solvers.quantum.warming import warm
+
+    for name in KINDS:
+        problem_kind(name).warm()
+    warm()
+
+
 def _deadline(finish_by_s: float) -> Deadline:
     """Deadlines travel as Unix time between nodes and run on the monotonic clock of this one."""
     return Deadline(time.monotonic() + max(0.0, finish_by_s - time.time()), time.monotonic)
