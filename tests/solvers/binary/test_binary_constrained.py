@@ -127,7 +127,7 @@ def test_canonical_json_and_messages_are_one(seed):
 def test_annealing_finds_the_optimum_of_small_models(seed):
     """Over binaries, spins, integers, squares and all senses; each feasible claim is what the verifier finds."""
     problem = a_problem(seed)
-    found = run(ConstrainedAnnealing(), problem, blocks=200)
+    found = run(ConstrainedAnnealing(), problem, blocks=80)
     for candidate in found:
         verdict = problem.verify(candidate.plan)
         assert verdict.feasible
