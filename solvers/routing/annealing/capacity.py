@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.routing.annealing.build import build_tours, load_routes
-from solvers.routing.annealing.engine import LONGEST_STRING, MEAN_REMOVED, TourEngine
+from solvers.routing.annealing.engine import TourEngine
 from solvers.routing.annealing.kernel import anneal
 from solvers.routing.annealing.savings import savings_routes
 from solvers.routing.annealing.tour import keep_best
@@ -19,9 +19,6 @@ from solvers.stop import Stop
 
 MATRIX_STOPS = 2_000
 """Up to so many stops a matrix (32 MB) is faster than coordinates, by a tenth to a third."""
-
-HOT, COLD = 0.5, 0.02
-"""Temperatures, in mean distances to the nearest stops."""
 
 
 def load_of(problem: RoutingProblem) -> NDArray[np.int64] | None:
@@ -41,6 +38,9 @@ def is_symmetric(problem: RoutingProblem) -> bool:
 
 class CapacityEngine(TourEngine):
     """Annealing under load limits alone."""
+
+    mean_removed = 15.0
+    longest_string = 15
 
     def __init__(self, problem: RoutingProblem, seed: int) -> None:
         travel = problem.profiles[problem.vehicle_profile[0]]
@@ -124,4 +124,4 @@ def warm_capacity() -> None:
         tours = build_tours(points, demand, 2, np.full(3, 99.0), 3, 0, metric=Metric.EUCLIDEAN, matrix=matrix)
         load_routes(tours, savings_routes(tours.near, tours.near_length, tours.depot_length, demand, 2))
         keep_best(tours)
-        anneal(tours, 10, 1.0, MEAN_REMOVED, LONGEST_STRING)
+        anneal(tours, 10, 1.0, CapacityEngine.mean_removed, CapacityEngine.longest_string)

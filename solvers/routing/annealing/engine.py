@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from solvers.routing.annealing.build import best_routes, load_routes
 from solvers.routing.annealing.kernel import anneal
-from solvers.routing.annealing.tour import BEST_COST, Tours, keep_best
+from solvers.routing.annealing.tour import BEST_COST, COST, Tours, keep_best
 from solvers.routing.plan import Route, RoutingPlan
 
-MEAN_REMOVED = 7.0
-"""Stops that a ruin takes out on average."""
+HOT, COLD = 0.7, 0.015
+"""Temperatures, in mean distances to the nearest stops."""
 
-LONGEST_STRING = 10
-"""Stops of one route that a ruin takes out at most."""
+FIRST_PRIZE_WEIGHT = 2.5
+"""What prizes count for when hot: plans that serve too much get rid of bad routes; from empty ones none would grow."""
 
 
 class TourEngine:
@@ -32,10 +32,21 @@ class TourEngine:
     unit
         Objective of one unit of the tours' cost; > 0.
 
+    Attributes
+    ----------
+    mean_removed, longest_string
+        Stops that a ruin takes out on average, and of one route at most.
+
     """
+
+    mean_removed = 10.0
+    longest_string = 10
 
     def __init__(self, tours: Tours, mandatory: NDArray[np.bool_], unit: float) -> None:
         self.tours, self.mandatory, self.unit = tours, mandatory, unit
+        self.prize = np.where(mandatory, 0.0, tours.penalty)
+        self.weight = 1.0
+        self.kept: tuple[float, RoutingPlan] | None = None
 
     def load(self, routes: Sequence[Sequence[int]]) -> None:
         """Begin from ``routes``; those beyond the number of vehicles are dropped."""
@@ -44,7 +55,31 @@ class TourEngine:
 
     def run(self, iterations: int, temperature: float) -> None:
         """Anneal on from where the last call ended; ``temperature`` is in units of the objective."""
-        anneal(self.tours, iterations, temperature / self.unit, MEAN_REMOVED, LONGEST_STRING)
+        if not self.mandatory.all():
+            self._weigh(temperature)
+        anneal(self.tours, iterations, temperature / self.unit, self.mean_removed, self.longest_string)
+        if self.weight > 1.0 and self.kept is not None and (objective := self._of_tours()) < self.kept[0]:
+            self.kept = (objective, self._plan_of_tours())
+
+    def _weigh(self, temperature: float) -> None:
+        """Let prizes count for more in the hotter half of a cooling."""
+        scale = self.scale
+        done = math.log(HOT * scale / temperature) / math.log(HOT / COLD)
+        weight = 1.0 + (FIRST_PRIZE_WEIGHT - 1.0) * min(max(1.0 - 2.0 * done, 0.0), 1.0)
+        if weight == self.weight:
+            return
+        if self.weight == 1.0:  # what counts at weight 1 is kept; it is not what the weighted search calls best
+            self.kept = (self.best_objective, self.plan())
+        tours, n = self.tours, len(self.mandatory)
+        more = (weight - self.weight) * self.prize
+        tours.penalty[:] += more
+        tours.costs[COST] += more[tours.nodes["route"][:n] < 0].sum()
+        tours.costs[BEST_COST] += more[tours.best[:n] < 0].sum()
+        self.weight = weight
+        if weight == 1.0:
+            tours.penalty[:] = np.where(self.mandatory, tours.penalty, self.prize)
+        if tours.costs[COST] < tours.costs[BEST_COST]:
+            keep_best(tours)
 
     @property
     def scale(self) -> float:
@@ -55,14 +90,25 @@ class TourEngine:
 
     @property
     def best_objective(self) -> float:
-        """Objective of the best tours; ``inf`` while a mandatory stop is outside."""
+        """Objective of the best plan; ``inf`` while a mandatory stop is outside."""
+        return min(self._of_tours(), math.inf if self.kept is None else self.kept[0])
+
+    def _of_tours(self) -> float:
         outside = self.tours.best[: len(self.mandatory)] < 0
-        return math.inf if (outside & self.mandatory).any() else float(self.tours.costs[BEST_COST]) * self.unit
+        if (outside & self.mandatory).any():
+            return math.inf
+        extra = (self.weight - 1.0) * float(self.prize[outside].sum())
+        return (float(self.tours.costs[BEST_COST]) - extra) * self.unit
 
     def vehicle_type(self, route: int) -> int:  # noqa: ARG002
         """Type of vehicle that route number ``route`` of the best tours has."""
         return 0
 
     def plan(self) -> RoutingPlan:
-        """The best tours as a plan."""
+        """The best plan."""
+        if self.kept is not None and self.kept[0] <= self._of_tours():
+            return self.kept[1]
+        return self._plan_of_tours()
+
+    def _plan_of_tours(self) -> RoutingPlan:
         return RoutingPlan(tuple(Route(self.vehicle_type(r), tuple(route)) for r, route in best_routes(self.tours)))

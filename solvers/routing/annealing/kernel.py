@@ -21,7 +21,7 @@ def anneal(tours, iterations, temperature, mean_removed, max_string):  # type: i
         before = costs[COST]
         seed = below(rng, n)
         ruin(tours, seed, mean_removed, max_string)
-        recreate(tours)
+        recreate(tours, seed)
         if is_valid(tours.rich, tours) and costs[COST] < before - temperature * math.log(1.0 - uniform(rng)):
             commit(tours)
             if costs[COST] < costs[BEST_COST] - 1e-9 * (1.0 + abs(costs[BEST_COST])):

@@ -6,11 +6,15 @@ from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
 from solvers.routing.annealing.rich import HAS_TIME
-from solvers.routing.annealing.rich_recreate import BLINK_RATE, FEW_ROUTES, insert_best_rich
-from solvers.routing.annealing.tour import BLINK_IN, N_ABSENT, N_FREE, N_RUINED, distance, put_after
+from solvers.routing.annealing.rich_recreate import BLINK_RATE, FEW_ROUTES, insert_best_rich, open_rich
+from solvers.routing.annealing.tour import BLINK_IN, N_ABSENT, N_FREE, N_LOG, N_RUINED, distance, put_after
 
-MOST_TODO = 128
-"""Visits inserted at most by one recreation; more absent visits wait for later ones."""
+FEW_OTHERS = 10
+"""Absent visits tried at most beside those that the ruin took out."""
+
+
+OPEN_RATE = 0.05
+"""Chance that a route is opened for a visit that stays out."""
 
 
 @kernel
@@ -32,24 +36,33 @@ def _time_key(rich, c, rule):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def order_absent(tours):  # type: ignore[no-untyped-def]
+def order_absent(tours, seed, others):  # type: ignore[no-untyped-def]
     """Fill ``todo`` with absent visits: at random, by demand, far or near the depot first (4 : 4 : 2 : 1).
 
     Where time matters, also by width, start and end of their windows (2 : 2 : 2).
     """
     count = tours.counts[N_ABSENT]
     todo, key, rng = tours.todo, tours.key, tours.rng
-    if count <= MOST_TODO:
+    removed = tours.counts[N_LOG]
+    if count <= removed + others:
         for i in range(count):
             todo[i] = tours.absent[i]
     else:
-        # those removed last, and as many others as there is room for
-        for i in range(MOST_TODO):
-            at = count - 1 - i
-            if i >= MOST_TODO // 2:
-                at = below(rng, count - MOST_TODO // 2)
-            todo[i] = tours.absent[at]
-        count = MOST_TODO
+        # many visits stay out: beside the removed ones, try some that are near
+        count = 0
+        for i in range(removed):
+            todo[i] = tours.log_node[i]
+        count = removed
+        if tours.nodes[seed].route < 0:
+            todo[count] = seed
+            count += 1
+        for i in range(tours.near.shape[1]):
+            j = tours.near[seed, i]
+            if count >= removed + others:
+                break
+            if tours.nodes[j].route < 0:
+                todo[count] = j
+                count += 1
     rule = below(rng, _rules(tours.rich))
     for i in range(count):
         c = todo[i]
@@ -143,12 +156,28 @@ def _insert(rich, tours, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def recreate(tours):  # type: ignore[no-untyped-def]
-    """Insert the absent visits one by one, each at its best place now."""
-    count = order_absent(tours)
+def _open(rich, tours, c):  # type: ignore[no-untyped-def]
+    """Put absent visit ``c`` on a route of its own, whatever that costs."""
+    if rich is not None:
+        open_rich(tours, rich, c)
+    elif tours.counts[N_FREE] > 0 and tours.nodes[c].demand <= tours.capacity[0]:
+        put_after(tours, c, tours.near.shape[0] + tours.free[tours.counts[N_FREE] - 1])
+
+
+@kernel
+def recreate(tours, seed):  # type: ignore[no-untyped-def]
+    """Insert the absent visits one by one, each at its best place now.
+
+    Where visits stay out for their prize, a route that pays only with many of them is now and then opened for one.
+    """
+    stay_out = tours.counts[N_ABSENT] > tours.counts[N_LOG] and tours.nodes[seed].route < 0
+    opens = stay_out and uniform(tours.rng) < OPEN_RATE
+    count = order_absent(tours, seed, tours.near.shape[1] if opens else FEW_OTHERS)
+    if opens:
+        _open(tours.rich, tours, seed)
     shake_types(tours.rich, tours)
     for i in range(count):
         c = tours.todo[i]
-        if tours.nodes[c].route < 0:  # many absent visits are drawn with repetition
+        if tours.nodes[c].route < 0:  # a near one may be a removed one too
             _insert(tours.rich, tours, c)
     settle_types(tours.rich, tours)

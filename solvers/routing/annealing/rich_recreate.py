@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import geometric
 from solvers.routing.annealing.rich import (
@@ -78,6 +80,24 @@ def _new_route(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     sentinel = tours.near.shape[0] + r
     log_type(rich, tours.counts[N_LOG], r)
     set_type(rich, sentinel, r, kind)
+
+
+@kernel
+def open_rich(tours, rich, c):  # type: ignore[no-untyped-def]
+    """Put absent visit ``c`` on a route of its own of the cheapest type, whatever that costs, where one is free."""
+    if tours.counts[N_FREE] == 0:
+        return
+    best = math.inf
+    new_type = -1
+    for kind in range(rich.available.shape[0]):
+        if rich.available[kind] > 0 and rich.alone[c, kind] < best:
+            best = rich.alone[c, kind]
+            new_type = kind
+    if new_type >= 0:
+        r = tours.free[tours.counts[N_FREE] - 1]
+        _new_route(tours, rich, r, new_type)
+        put_after(tours, c, tours.near.shape[0] + r)
+        refresh(rich, tours.nodes, tours.near.shape[0] + r, r)
 
 
 @kernel

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from solvers.routing.annealing import general
-from solvers.routing.annealing.capacity import COLD, HOT, CapacityEngine
+from solvers.routing.annealing.capacity import CapacityEngine
+from solvers.routing.annealing.engine import COLD, HOT
 from solvers.routing.annealing.schedule import Cooling, Trace, replayed, timed, worked
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
 from solvers.strategy import Candidate, Context
 
-WORK_PER_STOP = 2_000
+WORK_PER_STOP = 200
 """Iterations per stop of the first cooling of a run without a clock."""
 
 
@@ -57,7 +58,7 @@ class Annealing:
             steps = replayed(engine, segments, context.stop)
         else:
             scale = engine.scale
-            cooling = Cooling(HOT * scale, COLD * scale, 100_000 + WORK_PER_STOP * problem.n_stops)
+            cooling = Cooling(HOT * scale, COLD * scale, 20_000 + WORK_PER_STOP * problem.n_stops)
             steps = (timed if math.isfinite(context.stop.remaining_s()) else worked)(
                 engine, cooling, context.stop, trace
             )

@@ -122,6 +122,19 @@ def test_optional_visits_are_left_out_where_they_cost_more_than_their_prize():
     assert sum(len(route.visits) for route in _last(dear, Context(1, WorkLimit(20))).plan.routes) == 30
 
 
+@pytest.mark.parametrize("prize", [60.0, 150.0])
+def test_candidates_get_better_and_are_priced_right_while_prizes_are_weighted(prize):
+    problem = _problem(40, 5, prize=prize, capacity=200)
+    told = []
+    for candidate in Annealing().candidates(problem, Context(1, WorkLimit(400))):
+        verdict = problem.verify(candidate.plan)
+        assert verdict.feasible
+        assert candidate.claimed_objective == pytest.approx(verdict.objective, rel=1e-9)
+        told.append(candidate.claimed_objective)
+    assert told == sorted(told, reverse=True)
+    assert told[-1] < told[0]
+
+
 def test_a_tight_fleet_is_packed():
     total = int(_problem(40, 3).delivery.sum())
     problem = _problem(40, 3, capacity=-(-total // 4) + 1, vehicles=4)
