@@ -149,14 +149,14 @@ class _Run:
     def round(self, relaxed: Relaxation) -> None:
         """The heaviest column of each group, repaired over the least decided items."""
         items = np.argsort(relaxed.regret, kind="stable")[:REPAIR_ITEMS]
-        self.offer(improve(self.model, heaviest(self.model, relaxed), items))
+        self.offer(improve(self.model, heaviest(self.model, relaxed), items, stop=self.context.stop))
 
     def dive(self, relaxed: Relaxation, stop: Stop, chance: np.random.Generator | None) -> None:
         """One dive, its plan repaired and descended over the least decided items."""
         plan = dive(self.model, relaxed, self.plan, stop, chance)
         if plan is not None:
             items = np.argsort(relaxed.regret, kind="stable")[:REPAIR_ITEMS]
-            self.offer(improve(self.model, plan, items, passes=2))
+            self.offer(improve(self.model, plan, items, passes=2, stop=stop))
 
     def core_options(self, relaxed: Relaxation, count: int) -> tuple[IntArray, IntArray, IntArray]:
         """The ``count`` least decided items with the runs and accounts of their cheapest options (-2: none)."""
@@ -179,7 +179,7 @@ class _Run:
             for start in range(0, len(items), 16):
                 if stop() or self.done():
                     return
-                self.offer(improve(self.model, self.plan, items[start : start + 16], passes=1))
+                self.offer(improve(self.model, self.plan, items[start : start + 16], passes=1, stop=stop))
             self.offer(swap(self.model, self.plan, items, run, account, stop))
             if self.value > before * (1 - 1e-6):
                 return
@@ -190,7 +190,7 @@ class _Run:
         for start in range(0, len(order), SWEEP):
             if stop():
                 return
-            self.offer(improve(self.model, self.plan, order[start : start + SWEEP], passes=1))
+            self.offer(improve(self.model, self.plan, order[start : start + SWEEP], passes=1, stop=stop))
 
     def solve(self, core: Core, nodes: int) -> Iterator[Candidate[InvoicePlan]]:
         """HiGHS on a core; its bound counts when the core is exact."""
@@ -215,7 +215,7 @@ class _Run:
                 plan = core.mip.plan(news.solution)
                 feasible = self.model.is_feasible(plan)
                 broken |= not feasible
-                self.offer(plan if feasible else improve(self.model, plan, core.mip.free))
+                self.offer(plan if feasible else improve(self.model, plan, core.mip.free, stop=self.context.stop))
             if core.exact:
                 proved = safe_bound(news.bound)
                 if news.status == "infeasible":

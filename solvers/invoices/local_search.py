@@ -18,9 +18,11 @@ from solvers.invoices.cash_kernels import (
 )
 from solvers.invoices.model import Model
 from solvers.invoices.plan import InvoicePlan
-from solvers.stop import Stop
+from solvers.stop import Never, Stop
 
 EPSILON = 1e-9
+WORK_PER_CHUNK = 500_000
+"""Accounts x runs x scenarios x items between two questions to the stop: some 10 ms."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -38,55 +40,41 @@ def _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability,
 
 
 @numba.njit(cache=True, nogil=True)
-def _repair(  # type: ignore[no-untyped-def]
-    items, cost, never, cash, currency, account_currency, cap, paid, room, member, value, date, where,
+def _scan(  # type: ignore[no-untyped-def]
+    items, excess, best, cost, never, cash, currency, account_currency, cap, paid, room, member, value, date, where,
     cvar_limit, available, floor, to_base, probability, _overdraft_weight, alpha, _cvar_weight,
 ):  # fmt: skip
-    """Move items to where the excess falls most per unit of cost, until none is left or no move helps."""
+    """Look for the move of one of ``items`` that takes most excess away per unit of cost.
+
+    ``best`` holds (score, item, run, account) of the best one so far.
+    """
     accounts, runs = paid.shape
-    excess = _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
-    while excess > 0:
-        best_score, best_item, best_t, best_a = 0.0, -1, -1, -1
-        for item in items:
-            old_t, old_a = date[item], where[item]
-            if old_t < 0:
+    for item in items:
+        old_t, old_a = date[item], where[item]
+        if old_t < 0:
+            continue
+        now = cost[item, old_t]
+        pay(paid, old_a, old_t, -cash[item, old_t])
+        for a in range(-1, accounts):
+            if a >= 0 and account_currency[a] != currency[item]:
                 continue
-            now = cost[item, old_t]
-            pay(paid, old_a, old_t, -cash[item, old_t])
-            for a in range(-1, accounts):
-                if a >= 0 and account_currency[a] != currency[item]:
+            for t in range(runs if a >= 0 else 1):
+                after = never[item] if a < 0 else cost[item, t]
+                if not np.isfinite(after):
                     continue
-                for t in range(runs if a >= 0 else 1):
-                    if a < 0:
-                        after = never[item]
-                        if np.isfinite(after):
-                            take_room(room, member, item, -value[item])
-                    else:
-                        after = cost[item, t]
-                        if np.isfinite(after):
-                            pay(paid, a, t, cash[item, t])
-                    if not np.isfinite(after):
-                        continue
-                    less = excess - _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
-                    if a < 0:
-                        take_room(room, member, item, value[item])
-                    else:
-                        pay(paid, a, t, -cash[item, t])
-                    if less > 1e-7:
-                        score = less / (max(after - now, 0.0) + 1e-3 * less + 1e-9)
-                        if score > best_score:
-                            best_score, best_item, best_t, best_a = score, item, (t if a >= 0 else -1), a
-            pay(paid, old_a, old_t, cash[item, old_t])
-        if best_item < 0:
-            return False
-        pay(paid, where[best_item], date[best_item], -cash[best_item, date[best_item]])
-        if best_a < 0:
-            take_room(room, member, best_item, -value[best_item])
-        else:
-            pay(paid, best_a, best_t, cash[best_item, best_t])
-        date[best_item], where[best_item] = best_t, best_a
-        excess = _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
-    return True
+                if a < 0:
+                    take_room(room, member, item, -value[item])
+                else:
+                    pay(paid, a, t, cash[item, t])
+                less = excess - _excess(paid, cap, room, cvar_limit, available, floor, to_base, probability, alpha)
+                if a < 0:
+                    take_room(room, member, item, value[item])
+                else:
+                    pay(paid, a, t, -cash[item, t])
+                score = less / (max(after - now, 0.0) + 1e-3 * less + 1e-9)
+                if less > 1e-7 and score > best[0]:
+                    best[0], best[1], best[2], best[3] = score, item, (t if a >= 0 else -1), a
+        pay(paid, old_a, old_t, cash[item, old_t])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -140,23 +128,76 @@ def _descend(  # type: ignore[no-untyped-def]
     return saved
 
 
-def improve(model: Model, plan: InvoicePlan, items: npt.NDArray[np.int64], passes: int = 20) -> InvoicePlan | None:
-    """``plan`` made feasible and better by moving ``items`` alone; ``None`` when they cannot make it feasible."""
-    options, liquidity = model.options, model.liquidity
-    date, where = plan.date_index.astype(np.int64), plan.account_index.astype(np.int64)
-    paid = model.cumulated(plan)
-    room = model.caps.limit_minor - model.cap_use(plan)
-    arguments = (
-        items, options.cost, options.never, options.cash_minor, model.columns.currency, liquidity.currency,
-        liquidity.cap_minor, paid, room, model.caps.member, model.columns.base_minor, date, where,
-        liquidity.cvar_limit, *liquidity_arguments(liquidity),
-    )  # fmt: skip
-    if not _repair(*arguments):
+class _Search:
+    """A plan being changed, with its books: cumulated payments and the room left under the caps."""
+
+    def __init__(self, model: Model, plan: InvoicePlan) -> None:
+        options, liquidity = model.options, model.liquidity
+        self.model = model
+        self.date, self.where = plan.date_index.astype(np.int64), plan.account_index.astype(np.int64)
+        self.paid = model.cumulated(plan)
+        self.room = model.caps.limit_minor - model.cap_use(plan)
+        self.arguments = (
+            options.cost, options.never, options.cash_minor, model.columns.currency, liquidity.currency,
+            liquidity.cap_minor, self.paid, self.room, model.caps.member, model.columns.base_minor, self.date,
+            self.where, liquidity.cvar_limit, *liquidity_arguments(liquidity),
+        )  # fmt: skip
+        self.chunk = max(4, min(256, WORK_PER_CHUNK // liquidity.available_minor.size))
+
+    def repair(self, items: npt.NDArray[np.int64], stop: Stop) -> bool:
+        """Move items until nothing is exceeded; whether that worked."""
+        options, liquidity = self.model.options, self.model.liquidity
+        available, floor, to_base, probability, _, alpha, _ = liquidity_arguments(liquidity)
+        while True:
+            excess = _excess(
+                self.paid, liquidity.cap_minor, self.room, liquidity.cvar_limit, available, floor, to_base,
+                probability, alpha,
+            )  # fmt: skip
+            if excess <= 0:
+                return True
+            best = np.array([0.0, -1.0, -1.0, -1.0])
+            step = max(1, self.chunk // 4)
+            for start in range(0, len(items), step):
+                if stop():
+                    return False
+                _scan(items[start : start + step], excess, best, *self.arguments)
+            item, run, account = (int(v) for v in best[1:])
+            if item < 0:
+                return False
+            member, value = self.model.caps.member, self.model.columns.base_minor
+            books = options.cash_minor, self.paid, self.room, member, value
+            move(item, self.date[item], self.where[item], -1, *books)
+            move(item, run, account, 1, *books)
+            self.date[item], self.where[item] = run, account
+
+    def descend(self, items: npt.NDArray[np.int64], stop: Stop) -> float:
+        """One pass over ``items``, each moved to its best feasible option; what it saved, base units."""
+        saved = 0.0
+        for start in range(0, len(items), self.chunk):
+            if stop():
+                break
+            saved += _descend(items[start : start + self.chunk], *self.arguments)
+        return saved
+
+    def plan(self) -> InvoicePlan:
+        """The plan as it stands."""
+        return InvoicePlan(self.date.astype(np.int16), self.where.astype(np.int16))
+
+
+def improve(
+    model: Model, plan: InvoicePlan, items: npt.NDArray[np.int64], passes: int = 20, stop: Stop | None = None
+) -> InvoicePlan | None:
+    """``plan`` made feasible and better by moving ``items`` alone.
+
+    ``None`` when they cannot make it feasible, or not before ``stop``.
+    """
+    search, stop = _Search(model, plan), Never() if stop is None else stop
+    if not search.repair(items, stop):
         return None
     for _ in range(passes):
-        if _descend(*arguments) <= EPSILON:
+        if search.descend(items, stop) <= EPSILON:
             break
-    return InvoicePlan(date.astype(np.int16), where.astype(np.int16))
+    return search.plan()
 
 
 @numba.njit(cache=True, nogil=True)

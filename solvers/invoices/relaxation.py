@@ -92,9 +92,15 @@ class Relaxation:
     def paid_outside(self, model: Model, outside: npt.NDArray[np.bool_]) -> FloatArray:
         """Cumulated payments (A, T) of the items ``outside`` in the relaxation, base units."""
         total = np.zeros((model.accounts, model.runs))
+        inside = np.flatnonzero(outside)
+        by_group: dict[int, IntArray] = {
+            int(group): inside[self.group_of[inside] == group] for group in np.unique(self.group_of[inside])
+        }
         for group, weight, plan in self.mixes:
-            items = outside & (self.group_of == group) & (plan.date_index != NEVER)
-            rows = np.flatnonzero(items)
+            rows = by_group.get(group)
+            if rows is None:
+                continue
+            rows = rows[plan.date_index[rows] != NEVER]
             cash = np.zeros_like(total)
             when, where = plan.date_index[rows], plan.account_index[rows]
             np.add.at(cash, (where, when), model.options.cash_minor[rows, when].astype(np.float64))
@@ -218,6 +224,7 @@ class _Search:
         model = self.model
         self.pricer(self.price, self.cap_price)
         mixes = []
+        members = np.split(np.argsort(self.group_of, kind="stable"), np.cumsum(np.bincount(self.group_of))[:-1])
         fractional = np.zeros(model.items, dtype=np.bool_)
         first: dict[int, InvoicePlan] = {}
         for column, weight in enumerate(self.master.weights.tolist()):
@@ -227,9 +234,9 @@ class _Search:
             mixes.append((group, weight, plan))
             other = first.setdefault(group, plan)
             if other is not plan:
-                fractional |= (self.group_of == group) & (
-                    (plan.date_index != other.date_index) | (plan.account_index != other.account_index)
-                )
+                rows = members[group]
+                differs = plan.date_index[rows] != other.date_index[rows]
+                fractional[rows] |= differs | (plan.account_index[rows] != other.account_index[rows])
         bound = self.bound - ROUNDING * max(abs(self.bound), 1.0) if math.isfinite(self.bound) else -math.inf
         return Relaxation(
             price=self.price,
