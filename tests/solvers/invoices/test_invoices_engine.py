@@ -54,6 +54,7 @@ def test_bounds_and_plans_hold_against_brute_force():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_bounds_and_plans_hold_against_brute_force_on_a_thousand_problems():
     """The same over 1,000 problems of up to 12 items."""
     optimal, feasible = check_against_brute_force(range(1000), 12)
