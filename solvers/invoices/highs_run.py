@@ -76,7 +76,8 @@ def stream(
     has_integers = highspy.HighsVarType.kInteger in lp.integrality_
     news: SimpleQueue[Progress] = SimpleQueue()
     stopped = threading.Event()
-    thread = threading.Thread(target=_solve, args=(highs, has_integers, stop, timed, stopped, news), daemon=True)
+    # Not a daemon: one that is killed inside HiGHS at the end of the process would take the process down with it.
+    thread = threading.Thread(target=_solve, args=(highs, has_integers, stop, timed, stopped, news), daemon=False)
     thread.start()
     bound, waited_s = -math.inf, 0.0
     try:
@@ -98,6 +99,7 @@ def stream(
                 return
     finally:
         stopped.set()
+        thread.join(PATIENCE_S)
 
 
 def _solve(
@@ -110,6 +112,7 @@ def _solve(
 ) -> None:
     """The thread: run, report, end with a status whatever happens."""
     last = [-math.inf]
+    main = threading.main_thread()  # once it has ended the process waits for this thread alone
 
     def on_event(kind: Any, _message: str, out: Any, into: Any, _user: Any) -> None:
         kinds = highspy.cb.HighsCallbackType
@@ -122,7 +125,7 @@ def _solve(
             if bound > last[0] + 1e-6 * max(1.0, abs(bound)):
                 last[0] = bound
                 news.put(Progress(None, bound))
-        if stopped.is_set() or (not timed and stop()):
+        if stopped.is_set() or not main.is_alive() or (not timed and stop()):
             stopped.set()
             into.user_interrupt = True
 

@@ -3,6 +3,8 @@
 import itertools
 import math
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -178,3 +180,18 @@ def test_features_are_finite_and_named():
         assert {"size", "density", "tightness"} <= set(values)
         assert all(math.isfinite(value) for value in values.values())
         assert 0.0 <= values["tightness"] <= 1.0
+
+
+def test_a_process_may_end_in_the_middle_of_a_run():
+    """Neither a run that was closed nor one that was left open keeps a process from ending cleanly."""
+    program = """
+from benchmarks.invoice_instances import make_problem
+from solvers.invoices.highs_strategy import HighsStrategy
+from solvers.strategy import Context
+runs = [HighsStrategy().candidates(make_problem(4, 300, 12, 10), Context(seed=s)) for s in range(2)]
+for run in runs:
+    next(run), next(run)
+runs[0].close()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
