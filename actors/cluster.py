@@ -7,6 +7,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from actors import logs
 from actors.coordinator import Coordinator
 from actors.device import Device
 from actors.names import NAMESPACE, SCHEDULER, coordinator_name, device_name, worker_name
@@ -14,7 +15,7 @@ from actors.scheduler import Scheduler
 from actors.settings import Settings
 from actors.worker import Worker
 from backends.config import backends_from_tables
-from solvers.errors import PolicyUnmet
+from solvers.errors import IsinglassError, PolicyUnmet
 
 START_S = 120.0
 COMPILE_S = 600.0
@@ -36,6 +37,11 @@ def start(settings: Settings) -> None:
             f"the cluster has {len(nodes)} nodes and database_url is SQLite, which serves one node; "
             "set database_url to postgresql+psycopg://..."
         )
+    if len(nodes) > 1 and settings.artifacts_url == f"file://{settings.state_dir}/artifacts":
+        raise PolicyUnmet(
+            f"the cluster has {len(nodes)} nodes and artifacts_url is a folder of this one; "
+            "set artifacts_url to a folder or an object store that every node reaches"
+        )
     cores = int(ray.cluster_resources().get("CPU", 0))
     if settings.workers > cores:
         raise PolicyUnmet(f"workers is {settings.workers}; the cluster has {cores} cores, one a worker")
@@ -52,9 +58,13 @@ def start(settings: Settings) -> None:
     ray.get(workers[0].warm.remote(), timeout=COMPILE_S)
     waiting = [worker.warm.remote() for worker in workers[1:]]
     waiting += [coordinator.warm.remote() for coordinator in coordinators]
-    waiting += [device.warm.remote() for device in devices]
     waiting.append(scheduler.pid.remote())
     ray.get(waiting, timeout=START_S)
+    for device in devices:
+        try:
+            ray.get(device.warm.remote(), timeout=START_S)
+        except (RayError, IsinglassError):  # a vendor that is away now is for the scheduler to watch
+            logs.logger().warning("device_not_warm", exc_info=True)
 
 
 def _create(kind: Any, name: str, *arguments: Any) -> Any:

@@ -16,14 +16,17 @@ from actors.messages import Incumbent, Outcome, SolveOrder
 from actors.names import SCHEDULER, actor, worker_name
 from actors.restore import restore_order
 from actors.settings import Settings
-from actors.solve import LEASE_S, Solve
+from actors.solve import LEASE_S, Solve, job_of
+from actors.stores import open_store
 from actors.upkeep import settle_leaks
-from solvers.errors import IsinglassError, JobError
+from solvers.errors import CorruptRecord, InvalidProblem, JobError, NotFound
 from solvers.registry import KINDS, problem_kind
-from store.store import Store
+from store.jobs import Claim
+from store.leases import JobState
 
 _RECOVER_S = 1.0
 _PULSE_S = 0.5
+_TAKEOVERS_MOST = 20
 _RECOVER_MOST = 16
 _STEP_BACK = 5
 """Niceness: behind the gateway, before solvers."""
@@ -37,7 +40,7 @@ class Coordinator:
         os.nice(_STEP_BACK)
         logs.configure(name, settings.log_level)
         self._settings, self._name = settings, name
-        self._store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        self._store = open_store(settings)
         self._jobs: dict[str, Solve] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._warming = self._keep(self._warm())
@@ -94,21 +97,25 @@ class Coordinator:
             solve.cancel()
         return solve is not None
 
-    async def granted(self, job_id: str, worker: str) -> None:
+    async def granted(self, seat: str, worker: str) -> None:
         """The scheduler grants a worker."""
-        solve = self._jobs.get(job_id)
+        solve = self._seated(seat)
         if solve is not None:
             solve.granted(worker)
         else:
-            actor(SCHEDULER).release.remote(job_id, worker)
+            actor(SCHEDULER).release.remote(seat, worker)
 
-    async def recalled(self, job_id: str, worker: str) -> None:
+    async def recalled(self, seat: str, worker: str) -> None:
         """The scheduler wants a worker back."""
-        solve = self._jobs.get(job_id)
+        solve = self._seated(seat)
         if solve is not None:
             solve.recalled(worker)
         else:
-            actor(SCHEDULER).release.remote(job_id, worker)
+            actor(SCHEDULER).release.remote(seat, worker)
+
+    def _seated(self, seat: str) -> Solve | None:
+        solve = self._jobs.get(job_of(seat))
+        return solve if solve is not None and solve.seat == seat else None
 
     def _new(self, order: SolveOrder, token: int | None = None) -> Solve:
         return Solve(order, self._settings, self._store, self._name, token, len(self._jobs))
@@ -119,8 +126,9 @@ class Coordinator:
         try:
             return await solve.run()
         finally:
-            del self._jobs[job_id]
             solve.close_watchers()
+            if self._jobs.get(job_id) is solve:  # and not one that took the same job over
+                del self._jobs[job_id]
             if solve.observing is not None:
                 self._keep(_logged(solve.observing, job_id))
 
@@ -170,13 +178,34 @@ class Coordinator:
                     self._store.jobs.claim_expired, self._name, LEASE_S, datetime.now(UTC), _RECOVER_MOST
                 )
                 for claim in claims:
-                    order = await asyncio.to_thread(restore_order, self._store, claim.job)
-                    solve = self._new(order, claim.token)
-                    solve.log.info("job_taken_over", holder=self._name)
-                    self._keep(self._run_quietly(solve))
+                    await self._take_over(claim)
                 await asyncio.to_thread(settle_leaks, self._store)
-            except (IsinglassError, OSError):
+            except Exception:  # noqa: BLE001 - without this loop no job of a dead coordinator is ever finished
                 logs.logger().error("recovery_failed", exc_info=True)
+
+    async def _take_over(self, claim: Claim) -> None:
+        """Go on with a claimed job; one that cannot be read, or that fails again and again, is ended as FAILED."""
+        job_id = claim.job.id
+        own = self._jobs.get(job_id)
+        if own is not None:  # ours, whose lease ran out while the store or this process was slow
+            own.token = claim.token
+            return
+        try:
+            if claim.token > _TAKEOVERS_MOST:
+                raise CorruptRecord(f"given up after {claim.token - 1} attempts to finish the job")
+            order = await asyncio.to_thread(restore_order, self._store, claim.job)
+        except (CorruptRecord, NotFound, InvalidProblem) as error:
+            logs.logger().error("job_unreadable", job_id=job_id, exc_info=True)
+            await asyncio.to_thread(self._fail, job_id, claim.token, str(error))
+            return
+        solve = self._new(order, claim.token)
+        solve.log.info("job_taken_over", holder=self._name)
+        self._keep(self._run_quietly(solve))
+
+    def _fail(self, job_id: str, token: int, error: str) -> None:
+        self._store.jobs.finish(
+            job_id, token, JobState.FAILED, result_digest=None, error=error[:500], now=datetime.now(UTC)
+        )
 
 
 async def _logged(observing: Awaitable[None], job_id: str) -> None:

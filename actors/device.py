@@ -13,7 +13,7 @@ from actors import logs
 from actors.settings import Settings
 from actors.worker import STEP_BACK
 from backends.backend import BackendFacts, Estimate, Program, RemoteJob, RemoteStatus
-from solvers.errors import BackendError, BackendTimeout
+from solvers.errors import BackendError, BackendTimeout, BackendUnavailable
 
 FACTS_FRESH_S = 5.0
 _WARM_S = 90.0
@@ -83,6 +83,9 @@ class Device:
                     raise BackendTimeout(self._name, f"no samples within {timeout_s:.1f} s")
                 await asyncio.sleep(min(pause_s, max(0.0, give_up_at_s - time.monotonic())))
                 pause_s = min(_POLL_MOST_S, pause_s * 1.5)
+        except BackendUnavailable as error:  # after the submit: it may run, and be billed
+            await self._cancel(job)
+            raise BackendError(self._name, f"lost after the submission, cost unknown: {error.reason}") from error
         except (BackendTimeout, asyncio.CancelledError):
             await self._cancel(job)
             raise

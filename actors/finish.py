@@ -103,7 +103,7 @@ class Finish:
             solve.coordinator,
         )
         observe(solve.order, report, state)
-        return Outcome(plan, report)
+        return Outcome(plan, report, solve.incumbent.verdict if solve.incumbent else None)
 
     def _report(self) -> Report:
         solve = self._solve
@@ -150,7 +150,8 @@ class Finish:
             for entry in solve.trail.contributions
             if entry.backend
         }
-        level, reason = attack_rules.service_level(solve.attack, outcomes)
+        solved = any(not run["error"] for run in solve.trail.runs)
+        level, reason = attack_rules.service_level(solve.attack, outcomes, solved)
         return ServiceLevel(level), reason
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import dimod
+import ray
 from ray.exceptions import RayError, RayTaskError
 
 from actors.messages import KernelOrder, LiftOrder
@@ -58,8 +59,8 @@ class HybridStep:
             outcome = self._result("REFUSED", Reason.PROGRAM_REFUSED)
         except CircuitOpen:
             outcome = self._result("SKIPPED", Reason.CIRCUIT_OPEN)
-        except (BackendError, RayError, TimeoutError, ValueError) as error:
-            cause: Exception = error.cause if isinstance(error, RayTaskError) else error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job goes on without this backend
+            cause = error.cause if isinstance(error, RayTaskError) else error
             self._solve.log.warning(
                 "backend_failed", backend=self._choice.name, error=f"{type(cause).__name__}: {cause}"
             )
@@ -137,14 +138,11 @@ class HybridStep:
         if estimate.cost_usd_micros > 0:
             limit = Amounts(solve.order.policy.budget_usd_micros, solve.order.policy.max_shots, MAX_AMOUNT)
             self._reservation = await self._reserve(key, worst, limit)
-            # Until the bill is known the worst case stands: a job that ends now settles that.
-            solve.trail.settle(self._reservation, worst)
-        samples: dimod.SampleSet = await self._submit(device, program, key, left_s)
+            self._settle(Amounts(0, 0, 0))
+        samples: dimod.SampleSet = await self._submit(device, program, key, worst, left_s)
         if self._reservation is not None:
-            charged = Amounts(
-                int(samples.info["cost_usd_micros"]), choice.shots, round(float(samples.info["seconds"]) * 1000)
-            )
-            solve.trail.settle(self._reservation, charged)
+            seconds = float(samples.info["seconds"])
+            self._settle(Amounts(int(samples.info["cost_usd_micros"]), choice.shots, round(seconds * 1000)))
         return samples
 
     async def _reserve(self, key: str, worst: Amounts, limit: Amounts) -> str:
@@ -164,21 +162,26 @@ class HybridStep:
             raise
         return reservation
 
-    async def _submit(self, device: Any, program: Program, key: str, timeout_s: float) -> dimod.SampleSet:
+    async def _submit(
+        self, device: Any, program: Program, key: str, worst: Amounts, timeout_s: float
+    ) -> dimod.SampleSet:
         choice = self._choice
         if not await actor(SCHEDULER).allow.remote(choice.name):
-            self._settle_nothing()
             raise CircuitOpen(choice.name, "rests after failures")
+        # From here until the bill is known the worst case stands: a job that ends now settles that.
+        self._settle(worst)
+        reference = device.sample.remote(program, choice.shots, key, timeout_s)
         try:
-            samples: dimod.SampleSet = await device.sample.remote(program, choice.shots, key, timeout_s)
+            samples: dimod.SampleSet = await reference
         except (ProgramRefused, BackendUnavailable) as error:  # refused before anything was spent
-            self._settle_nothing()
+            self._settle(Amounts(0, 0, 0))
             if isinstance(error, BackendUnavailable):
                 actor(SCHEDULER).report.remote(choice.name, False)
             else:
                 actor(SCHEDULER).withdraw.remote(choice.name)
             raise
         except asyncio.CancelledError:
+            ray.cancel(reference)  # the device then cancels at the vendor
             actor(SCHEDULER).withdraw.remote(choice.name)
             raise
         except (BackendError, RayError):  # what it cost is unknown: the worst case stays settled
@@ -190,9 +193,10 @@ class HybridStep:
         actor(SCHEDULER).report.remote(choice.name, True)
         return samples
 
-    def _settle_nothing(self) -> None:
+    def _settle(self, amounts: Amounts) -> None:
+        """What the commit of the job settles, as far as is known by now."""
         if self._reservation is not None:
-            self._solve.trail.settle(self._reservation, Amounts(0, 0, 0))
+            self._solve.trail.settle(self._reservation, amounts)
 
     async def _keep(self, kernel: Kernel[Any], samples: dimod.SampleSet) -> None:
         """Raw samples go to the artifacts: they never repeat, and everything after them must be checkable."""

@@ -95,10 +95,11 @@ class Incumbent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended, already committed to the store."""
+    """How a job ended, already committed to the store. ``verdict`` is the plan's; ``None`` without one."""
 
     plan: Any
     report: Report
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,12 @@ class StrategyOrder:
     """One strategy, to be run by one worker.
 
     ``asked_limit`` replaces the clock by a number of questions to the stop (a replay); ``hide_clock`` counts them.
+    ``seat`` is the job under one lease, as the scheduler knows it.
     """
 
     run_id: str
     coordinator: str
+    seat: str
     job_id: str
     tenant: str
     correlation_id: str

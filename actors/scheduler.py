@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from actors import logs
 from actors.metrics import metrics
 from actors.names import actor, device_name, worker_name
 from actors.settings import Settings
+from actors.stores import open_store
 from backends.backend import BackendFacts
 from backends.config import backends_from_tables
 from federation.attack import Attack, BackendView, plan_attack
@@ -33,13 +35,14 @@ from solvers.problem import Features
 from solvers.registry import KINDS
 from store.amounts import Amounts, month_of
 from store.observations import Observation
-from store.store import Store
 
 _TICK_S = 0.1
 _WORKER_CHECK_S = 1.0
 _FACTS_S = 5.0
 _CALL_S = 2.0
 _ADOPTED_S = 3600.0
+_RELEASE_LOST_S = 3.0
+"""A held worker that rests so long was released by a call that never arrived."""
 _REMEMBERED = 1000
 """Observations of each kind that a restarted scheduler learns from again."""
 
@@ -48,7 +51,8 @@ _REMEMBERED = 1000
 class JobCard:
     """What the scheduler has to know of a job.
 
-    ``want``: most workers it can use. ``finish_by_s``: Unix time.
+    ``job_id`` is the job's seat: its id with the fencing token of the lease, so that a holder that lost the lease
+    cannot give away what the next one holds. ``want``: most workers it can use. ``finish_by_s``: Unix time.
     """
 
     job_id: str
@@ -86,7 +90,7 @@ class Scheduler:
     def __init__(self, settings: Settings) -> None:
         logs.configure("scheduler", settings.log_level)
         self._settings = settings
-        self._store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        self._store = open_store(settings)
         self._queue = FairQueue()
         self._idle: set[str] = set()
         self._held: dict[str, str] = {}  # worker -> job id
@@ -96,8 +100,11 @@ class Scheduler:
         self._breakers = {c.name: Breaker() for c in backends_from_tables(settings.backends).backends}
         self._epoch = secrets.token_hex(8)
         self._selection = Selection(SelectionConfig(ask_free=True))
-        self._learn_from_store()
-        self._tasks = [asyncio.ensure_future(loop()) for loop in (self._watch_workers, self._watch_devices, self._tick)]
+        self._rested: dict[str, tuple[str, float]] = {}
+        """Held worker -> the job that holds it, and since when the worker was seen not to work on it."""
+        steps = (self._tick, self._look_at_workers, self._look_at_devices)
+        self._tasks = [asyncio.ensure_future(self._loop(step)) for step in steps]
+        self._tasks.append(asyncio.ensure_future(self._learn_from_store()))
 
     async def pid(self) -> int:
         return os.getpid()
@@ -128,8 +135,9 @@ class Scheduler:
         )
         self._cards[card.job_id] = card
         self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
-        workers = self._grant(now_s, opening=card.job_id)
-        return Opening(attack, workers)
+        self._grant(now_s, opening=card.job_id)
+        # Also those of an earlier call whose answer was lost.
+        return Opening(attack, tuple(worker for worker, seat in self._held.items() if seat == card.job_id))
 
     async def release(self, job_id: str, worker: str) -> None:
         """The job is done with the worker, or gives it back after a recall and queues again."""
@@ -217,68 +225,79 @@ class Scheduler:
             for name, breaker in self._breakers.items()
         ]
 
-    def _grant(self, now_s: float, opening: str = "") -> tuple[str, ...]:
-        """Hand out idle workers; those for job ``opening`` are returned, the others' coordinators are told."""
-        at_once = []
+    def _grant(self, now_s: float, opening: str = "") -> None:
+        """Hand out idle workers and tell their jobs' coordinators, but for job ``opening``, which is being answered."""
         for grant in self._queue.grant(sorted(self._idle), now_s):
             self._idle.discard(grant.worker)
             self._held[grant.worker] = grant.job_id
-            if grant.job_id == opening:
-                at_once.append(grant.worker)
-            else:
-                card = self._cards.get(grant.job_id)
-                if card is not None:
-                    actor(card.coordinator).granted.remote(grant.job_id, grant.worker)
+            card = self._cards.get(grant.job_id)
+            if grant.job_id != opening and card is not None:
+                actor(card.coordinator).granted.remote(grant.job_id, grant.worker)
         metrics().queue_length.set(self._queue.queue_length)
-        return tuple(at_once)
 
-    async def _tick(self) -> None:
+    async def _loop(self, step: Callable[[], Awaitable[float]]) -> None:
+        """Repeat ``step``, which returns the pause after it in seconds; a step that fails is logged and comes again."""
+        while True:
+            try:
+                pause_s = await step()
+            except Exception:  # noqa: BLE001 - without its loops a scheduler is dead and nobody restarts it
+                logs.logger().error("scheduler_step_failed", step=step.__name__, exc_info=True)
+                pause_s = _WORKER_CHECK_S
+            await asyncio.sleep(pause_s)
+
+    async def _tick(self) -> float:
         """Recall workers for jobs that wait, and hand out what is idle."""
-        while True:
-            await asyncio.sleep(_TICK_S)
-            now_s = time.time()
-            self._queue.expire(now_s)
-            for worker in self._queue.recall(now_s):
-                job_id = self._held.get(worker, "")
-                card = self._cards.get(job_id)
-                if card is not None:
-                    actor(card.coordinator).recalled.remote(job_id, worker)
-            self._grant(now_s)
+        now_s = time.time()
+        self._queue.expire(now_s)
+        for worker in self._queue.recall(now_s):
+            seat = self._held.get(worker, "")
+            card = self._cards.get(seat)
+            if card is not None:
+                actor(card.coordinator).recalled.remote(seat, worker)
+        self._grant(now_s)
+        return _TICK_S
 
-    async def _watch_workers(self) -> None:
+    async def _look_at_workers(self) -> float:
         """Find workers that came (back), those busy since before a restart, and those held by nobody who remembers."""
-        rested: dict[str, str] = {}  # held worker -> job that it was not working on when last asked
-        while True:
-            for name in map(worker_name, range(self._settings.workers)):
-                if name in self._idle:
-                    continue
-                try:
-                    status = await asyncio.wait_for(actor(name).status.remote(), _CALL_S)
-                except (RayError, TimeoutError, ValueError):
-                    continue
-                job_id, holder = status["job_id"], self._held.get(name)
-                if holder is None and job_id:
-                    self._adopt(name, job_id, status["tenant"])
-                elif holder is None:
-                    self._idle.add(name)
-                elif not job_id and rested.get(name) == holder:
-                    await self.release(holder, name)  # its release was lost
-                rested[name] = "" if job_id or holder is None else holder
-            self._grant(time.time())
-            await asyncio.sleep(
-                _WORKER_CHECK_S if len(self._idle) + len(self._held) == self._settings.workers else _TICK_S
-            )
+        for name in map(worker_name, range(self._settings.workers)):
+            if name in self._idle:
+                continue
+            try:
+                status = await asyncio.wait_for(actor(name).status.remote(), _CALL_S)
+            except (RayError, TimeoutError, ValueError):
+                continue
+            await self._seen(name, status["seat"], status["tenant"])
+        self._grant(time.time())
+        complete = len(self._idle) + len(self._held) == self._settings.workers
+        return _WORKER_CHECK_S if complete else _TICK_S
 
-    def _adopt(self, worker: str, job_id: str, tenant: str) -> None:
+    async def _seen(self, worker: str, seat: str, tenant: str) -> None:
+        """A worker that is not idle said what it works on (``seat`` is empty: on nothing)."""
+        holder, now_s = self._held.get(worker), time.monotonic()
+        if holder is None and seat:
+            self._adopt(worker, seat, tenant)
+        elif holder is None:
+            self._idle.add(worker)
+        elif not seat:
+            rests, since_s = self._rested.setdefault(worker, (holder, now_s))
+            if rests == holder and now_s - since_s >= _RELEASE_LOST_S:
+                await self.release(holder, worker)  # its release was lost
+            elif rests != holder:
+                self._rested[worker] = holder, now_s
+            return
+        self._rested.pop(worker, None)
+
+    def _adopt(self, worker: str, seat: str, tenant: str) -> None:
         """A worker is busy with a job of before our restart: it counts in its tenant's share until it is released."""
         now_s = time.time()
-        self._held[worker] = job_id
-        self._queue.adopt(Ticket(job_id, tenant, 5, 1, now_s + _ADOPTED_S, now_s), [worker], now_s)
+        self._held[worker] = seat
+        self._queue.adopt(Ticket(seat, tenant, 5, 1, now_s + _ADOPTED_S, now_s), [worker], now_s)
 
-    def _learn_from_store(self) -> None:
+    async def _learn_from_store(self) -> None:
         """Rebuild what selection knows, oldest first."""
         for kind in KINDS:
-            for observation in reversed(self._store.observations.recent(kind, _REMEMBERED)):
+            known = await asyncio.to_thread(self._store.observations.recent, kind, _REMEMBERED)
+            for observation in reversed(known):
                 self._learn(observation)
 
     def _learn(self, seen: Observation) -> None:
@@ -295,10 +314,10 @@ class Scheduler:
         if evidence is not None:
             self._selection.observe(evidence, seen.at.timestamp())
 
-    async def _watch_devices(self) -> None:
-        while True:
-            await asyncio.gather(*(self._ask_device(name) for name in self._breakers))
-            await asyncio.sleep(_FACTS_S if len(self._facts) == len(self._breakers) else _WORKER_CHECK_S)
+    async def _look_at_devices(self) -> float:
+        """Refresh the facts of every backend."""
+        await asyncio.gather(*(self._ask_device(name) for name in self._breakers))
+        return _FACTS_S if len(self._facts) == len(self._breakers) else _WORKER_CHECK_S
 
     async def _ask_device(self, name: str) -> None:
         try:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from actors import logs
 from actors.finish import Finish
 from actors.hybrid import HybridStep
-from actors.messages import Found, Incumbent, Outcome, RunEnd, SolveOrder, StrategyOrder, Trail
+from actors.messages import Box, Found, Incumbent, Outcome, RunEnd, SolveOrder, StrategyOrder, Trail
 from actors.names import SCHEDULER, actor, worker_name
 from actors.scheduler import JobCard, Opening
 from actors.settings import Settings
@@ -101,6 +101,10 @@ class Solve:
         self.lanes: dict[str, asyncio.Task[None]] = {}
         self._live: dict[str, str] = {}  # worker -> run id
         self._recalled: set[str] = set()
+        self._give_back: set[str] = set()
+        self._held_back: Any = None
+        """The insurance of a replayable job, which must not start from it: used only when there is nothing else."""
+        self.seat = ""
         self._todo: list[tuple[str, int]] = []
         self._runs_left = 0
         self._contributions: dict[tuple[str, str], Contribution] = {}
@@ -121,29 +125,38 @@ class Solve:
 
         """
         order = self.order
-        opening: asyncio.Task[Opening | None] | None = None
         background: list[asyncio.Task[Any]] = []
         try:
-            self.problem = await asyncio.to_thread(order.problem.open) if order.problem.ref else order.problem.open()
+            if order.problem.ref is not None:
+                self.problem = await asyncio.to_thread(order.problem.open)
+                # The object is the gateway's and dies with it: workers get one of our own.
+                self.order = order = replace(order, problem=Box.pack(self.problem))
+            else:
+                self.problem = order.problem.open()
             accepted = [s.name for s in self.kind.strategies if s.accepts(self.problem)]
-            opening = asyncio.create_task(self._open(tuple(accepted)))
             if self.token is None:
                 self.token = await self._timed_store(
                     self.store.jobs.lease, order.job_id, self.coordinator, LEASE_S, datetime.now(UTC), order.takeover
                 )
+            self.seat = f"{order.job_id}#{self.token}"
             background.append(asyncio.create_task(self._heartbeat()))
             background.append(asyncio.create_task(Events(self).run()))
-            await self._insure()
-            opened = await opening
+            insuring = asyncio.create_task(self._insure())
+            background.append(insuring)
+            opened = await self._open(tuple(accepted))
+            if order.insurance is not None:
+                await insuring
             background += self._begin(opened, accepted)
             await self._wait()
         finally:
             self._done.set()
-            if opening is not None and not opening.done():
-                opening.cancel()
             await self._end_lanes()
             for task in background:
                 task.cancel()
+            # Whoever was cancelled has his say first: what he notes belongs in the record.
+            await asyncio.gather(*background, return_exceptions=True)
+        if self.incumbent is None and not self.proved_infeasible:
+            await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
         outcome = await Finish(self).commit()
         self.observing = asyncio.create_task(asyncio.to_thread(observe_job, self, outcome.report))
         return outcome
@@ -200,7 +213,10 @@ class Solve:
 
     def granted(self, worker: str) -> None:
         """A worker is ours until it is released or recalled."""
-        if self._done.is_set() or worker in self.lanes or not self._todo:
+        if worker in self.lanes:  # told twice
+            return
+        if self._done.is_set() or not self._todo or worker in self._give_back:
+            self._give_back.discard(worker)
             self.tell_scheduler("release", worker)
             return
         self.lanes[worker] = asyncio.create_task(self._lane(worker))
@@ -208,9 +224,11 @@ class Solve:
     def recalled(self, worker: str) -> None:
         """The scheduler needs the worker for a job that waits."""
         run_id = self._live.get(worker)
-        if run_id is not None:
-            self._recalled.add(run_id)
-            actor(worker).cancel.remote(run_id)
+        if run_id is None:  # between two runs: its lane gives it back before the next
+            self._give_back.add(worker)
+            return
+        self._recalled.add(run_id)
+        actor(worker).cancel.remote(run_id)
 
     async def reopen(self) -> None:
         """The scheduler has restarted and forgotten us: queue again unless workers are at it."""
@@ -222,7 +240,10 @@ class Solve:
 
     async def offer(self, plan: Any) -> None:
         """The gateway's insurance plan, when it came after the order."""
-        await self.consider(plan, None, "insurance", "", self.kind.insurance.version)
+        if self.order.policy.replayable:
+            self._held_back = plan
+        else:
+            await self.consider(plan, None, "insurance", "", self.kind.insurance.version)
 
     def cancel(self) -> None:
         """End now with the best plan so far."""
@@ -280,6 +301,8 @@ class Solve:
         if self.bound is not None and verdict.objective < self.bound - 1e-6 * max(1.0, abs(self.bound)):
             self.log.error("bound_refuted", bound=self.bound, objective=verdict.objective, found_by=found_by)
             self.bound = None
+        if self.bound is not None:
+            self.bound = min(self.bound, verdict.objective)
         self.incumbent = Incumbent(plan, verdict, found_by, self.bound, time.time())
         self.first.set()
         improvement = 0.0 if before is None else before - verdict.objective
@@ -343,13 +366,14 @@ class Solve:
     async def _insure(self) -> None:
         """An incumbent before any worker starts: the gateway's, or our own when a job was taken over."""
         plan = self.order.insurance
-        if plan is None and self.order.policy.replayable:
-            return
         if plan is None:
             started = time.perf_counter()
             plan = await asyncio.to_thread(self._own_insurance)
             self.insurance_s = time.perf_counter() - started
-        await self.consider(plan, self.order.insurance_bound, "insurance", "", self.kind.insurance.version)
+        if self.order.policy.replayable:
+            self._held_back = plan
+        else:
+            await self.consider(plan, self.order.insurance_bound, "insurance", "", self.kind.insurance.version)
 
     def _own_insurance(self) -> Any:
         stop = Deadline(time.monotonic() + max(0.0, self.solve_until_s - time.time()), time.monotonic)
@@ -360,11 +384,11 @@ class Solve:
     async def _lane(self, worker: str) -> None:
         """Run strategies on one worker until there are none, the job is done, or the worker is recalled."""
         try:
-            while self._todo and not self._done.is_set():
+            while self._todo and not self._done.is_set() and worker not in self._give_back:
                 run = self._todo.pop(0)
                 ended = await self._run_on(worker, *run)
                 if ended is None:  # the worker died under it: the same run again once it is back
-                    self._todo.insert(0, run)
+                    self._put_back(run)
                     if not await self._worker_back(worker):
                         self.tell_scheduler("failed", worker)
                         return
@@ -372,11 +396,20 @@ class Solve:
                 if ended:
                     self._run_over()
                 elif not self._done.is_set():  # recalled
-                    self._todo.insert(0, run)
+                    self._put_back(run)
                     return
         finally:
             self.lanes.pop(worker, None)
+            self._give_back.discard(worker)
             self.tell_scheduler("release", worker)
+
+    def _put_back(self, run: tuple[str, int]) -> None:
+        """Another worker takes the run from its start; what a replay repeats is that one alone."""
+        self._todo.insert(0, run)
+        if self.order.policy.replayable:
+            self.incumbent, self.bound, self.pool = None, None, []
+            for record in self.trail.runs:
+                record["asked"] = None
 
     def _run_over(self) -> None:
         self._runs_left -= 1
@@ -391,6 +424,7 @@ class Solve:
         command = StrategyOrder(
             run_id=run_id,
             coordinator=self.coordinator,
+            seat=self.seat,
             job_id=order.job_id,
             tenant=order.tenant,
             correlation_id=order.correlation_id,
@@ -452,7 +486,8 @@ class Solve:
             for lane in lanes:
                 lane.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)
-        actor(SCHEDULER).close.remote(self.order.job_id)
+        if self.seat:
+            actor(SCHEDULER).close.remote(self.seat)
 
     # ---- scheduler and store
 
@@ -460,7 +495,7 @@ class Solve:
         """Ask the scheduler for a plan of attack; ``None`` when it stays unreachable."""
         order = self.order
         card = JobCard(
-            job_id=order.job_id,
+            job_id=self.seat,
             tenant=order.tenant,
             coordinator=self.coordinator,
             kind=order.kind,
@@ -486,7 +521,7 @@ class Solve:
 
     def tell_scheduler(self, what: str, *arguments: Any) -> None:
         """Fire and forget: the scheduler finds out by itself what it misses."""
-        getattr(actor(SCHEDULER), what).remote(self.order.job_id, *arguments)
+        getattr(actor(SCHEDULER), what).remote(self.seat, *arguments)
 
     async def _timed_store(self, call: Callable[..., Any], *arguments: Any) -> Any:
         started = time.perf_counter()
@@ -497,9 +532,9 @@ class Solve:
 
     async def _heartbeat(self) -> None:
         """Keep the lease, and see a cancel that another process asked for."""
-        token = self.token or 0
         while True:
             await asyncio.sleep(LEASE_S / 4)
+            token = self.token or 0
             try:
                 if await asyncio.to_thread(
                     self.store.jobs.heartbeat, self.order.job_id, token, LEASE_S, datetime.now(UTC)
@@ -509,6 +544,8 @@ class Solve:
                 self.log.info("lease_lost", reason=str(error))
                 self._done.set()
                 return
+            except Exception:
+                self.log.warning("heartbeat_failed", exc_info=True)
 
     @property
     def solve_until_s(self) -> float:
@@ -517,3 +554,8 @@ class Solve:
         margin_s = COMMIT_MARGIN_S + min(1.0, 0.01 * total_s) + (4 * STOP_S if self.order.policy.replayable else 0.0)
         margin_s += min(0.3 * total_s, EACH_COMMIT_S * self._beside)
         return self.order.finish_by_s - min(margin_s, 0.5 * total_s)
+
+
+def job_of(seat: str) -> str:
+    """The job of a seat, which is ``job id#fencing token``."""
+    return seat.rsplit("#", 1)[0]

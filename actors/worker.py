@@ -39,16 +39,13 @@ class Worker:
         self._running: StrategyOrder | None = None
         self._problems: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
+        # In a thread, so that a worker that came back takes work at once.
+        self._warming = threading.Thread(target=_warm, daemon=True)
+        self._warming.start()
 
-    def warm(self) -> float:
-        """Import and compile what a first request would wait for; seconds it took."""
-        started = time.perf_counter()
-        from solvers.quantum.warming import warm
-
-        for name in KINDS:
-            problem_kind(name).warm()
-        warm()
-        return time.perf_counter() - started
+    def warm(self) -> None:
+        """Wait until everything is imported and compiled that a first request would otherwise wait for."""
+        self._warming.join()
 
     @ray.method(concurrency_group="solve")
     def run(self, order: StrategyOrder) -> Iterator[Found | RunEnd]:
@@ -122,7 +119,7 @@ class Worker:
         """The job it works on, if any: what the scheduler rebuilds its state from."""
         running = self._running
         return {
-            "job_id": running.job_id if running else "",
+            "seat": running.seat if running else "",
             "tenant": running.tenant if running else "",
         }
 
@@ -154,7 +151,7 @@ def _deadline(finish_by_s: float) -> Deadline:
 
 def _stop(order: StrategyOrder, cancelled: threading.Event) -> tuple[Stop, Counted | None]:
     if order.asked_limit is not None:
-        return AnyOf((Cancelled(cancelled.is_set), WorkLimit(order.asked_limit))), None
+        return AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s), WorkLimit(order.asked_limit))), None
     stop = AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s)))
     if order.hide_clock:
         counted = Counted(stop)

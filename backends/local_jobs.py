@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -18,7 +18,8 @@ from solvers.errors import BackendError, BackendTimeout
 Work = Callable[[Callable[[], bool]], dimod.SampleSet]
 """Computes the samples; given a question to ask now and then: was I cancelled?"""
 
-_OVER = (RemoteStatus.DONE, RemoteStatus.FAILED, RemoteStatus.CANCELLED)
+KEYS_KEPT = 10_000
+"""Idempotency keys of finished jobs that are remembered: far more than can be retried at once."""
 
 
 @dataclass
@@ -47,7 +48,8 @@ class LocalJobs:
     max_parallel
         Threads (>= 1).
     keep
-        Finished jobs whose samples are kept for `fetch` (>= 1); older ones are forgotten, their keys are not.
+        Finished jobs whose samples are kept for `fetch` (>= 1); older ones are forgotten, their keys only when another
+        `KEYS_KEPT` jobs have finished since.
     """
 
     def __init__(self, name: str, max_parallel: int = 1, keep: int = 256) -> None:
@@ -55,7 +57,10 @@ class LocalJobs:
             raise ValueError(f"max_parallel is {max_parallel} and keep is {keep}; allowed: >= 1")
         self.name, self._max_parallel, self._keep = name, max_parallel, keep
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: dict[str, _Entry] = {}
+        self._open = 0
+        self._held: deque[_Entry] = deque()  # with samples, oldest first
+        self._finished: deque[str] = deque()
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -76,6 +81,7 @@ class LocalJobs:
                 return known.job
             entry = _Entry(RemoteJob(self.name, id, key, shots), work)
             self._entries[id] = entry
+            self._open += 1
             if len(self._threads) < self._max_parallel:
                 thread = threading.Thread(target=self._serve, name=f"{self.name}-{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
@@ -132,13 +138,13 @@ class LocalJobs:
     def queue_length(self) -> int:
         """Jobs that wait or run."""
         with self._lock:
-            return sum(entry.status not in _OVER for entry in self._entries.values())
+            return self._open
 
     def close(self) -> None:
         """Cancel what waits or runs and let the threads end. Nothing more is accepted."""
         with self._lock:
             self._closed = True
-            for entry in self._entries.values():
+            for entry in list(self._entries.values()):
                 entry.cancelled.set()
                 if entry.status is RemoteStatus.QUEUED:
                     self._finish(entry, RemoteStatus.CANCELLED)
@@ -178,7 +184,11 @@ class LocalJobs:
         """Mark ``entry`` over and forget samples beyond ``keep``. The lock is held."""
         entry.status, entry.work = status, None
         entry.over.set()
-        self._entries.move_to_end(entry.job.id)
-        held = [e for e in self._entries.values() if e.samples is not None]
-        for old in held[: max(0, len(held) - self._keep)]:
-            old.samples = None
+        self._open -= 1
+        self._finished.append(entry.job.id)
+        if len(self._finished) > KEYS_KEPT:
+            del self._entries[self._finished.popleft()]
+        if entry.samples is not None:
+            self._held.append(entry)
+            if len(self._held) > self._keep:
+                self._held.popleft().samples = None

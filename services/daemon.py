@@ -20,8 +20,8 @@ from services.config import ServiceConfig
 
 
 def main() -> int:
-    """``python -m services.daemon CONFIG_JSON``: run until told to stop."""
-    config = load_config(json.loads(sys.argv[1]))
+    """``python -m services.daemon FILE``, of JSON: run until told to stop."""
+    config = load_config(json.loads(Path(sys.argv[1]).read_text()))
     stop = threading.Event()
     _listen(stop)
     lock = (config.state_dir / "lock").open("w")

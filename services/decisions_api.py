@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -15,11 +16,13 @@ from protos import common_pb2, decisions_pb2
 from services.audit import replay_decision, verify_decision
 from services.convert.common import struct_of
 from services.convert.times import timestamp
+from solvers.errors import TooBusy
 from store.decisions import Decision
 from store.keys import Principal, Role
 from store.store import Store
 
-_REPLAY_S = 3700.0
+_REPLAY_S = 600.0
+_REPLAYS_MOST = 4
 
 
 class DecisionsApi:
@@ -30,6 +33,8 @@ class DecisionsApi:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._replays = 0
+        self._replayer = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def get(self, principal: Principal, decision_id: str) -> decisions_pb2.Decision:
         """One decision as it is stored."""
@@ -69,8 +74,23 @@ class DecisionsApi:
         return response
 
     async def replay(self, principal: Principal, decision_id: str) -> decisions_pb2.ReplayDecisionResponse:
-        """Solve again on a worker and compare."""
-        replay = await asyncio.to_thread(replay_decision, self._store, decision_id, _tenant(principal), _run_on_worker)
+        """Solve again on a worker and compare; one replay at a time, in a thread of their own.
+
+        Raises
+        ------
+        TooBusy
+            When several wait already.
+
+        """
+        if self._replays >= _REPLAYS_MOST:
+            raise TooBusy(f"{self._replays} replays run or wait", 10.0)
+        self._replays += 1
+        try:
+            replay = await asyncio.get_running_loop().run_in_executor(
+                self._replayer, replay_decision, self._store, decision_id, _tenant(principal), _run_on_worker
+            )
+        finally:
+            self._replays -= 1
         response = decisions_pb2.ReplayDecisionResponse(
             identical=replay.identical,
             recorded_plan_digest=replay.recorded_plan_digest,
@@ -89,6 +109,7 @@ def _run_on_worker(decision: Decision, problem: Any, run: dict[str, Any]) -> Ite
     order = StrategyOrder(
         run_id=f"replay/{decision.id}/{time.time_ns()}",
         coordinator="replay",
+        seat=f"replay/{decision.id}#0",
         job_id=decision.job_id,
         tenant=decision.tenant,
         correlation_id=decision.record["correlation_id"],

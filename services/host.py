@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from services.config import ServiceConfig
-from services.environment import environment
+from services.environment import environment, write_private
 
 START_S = 900.0
 """The first start on a machine compiles every kernel; later ones take seconds."""
@@ -77,9 +77,11 @@ def start(config: ServiceConfig) -> ServiceInfo:
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = config.state_dir / "service.log"
     values = {**asdict(config), "state_dir": str(config.state_dir.resolve())}
+    passed = config.state_dir / "daemon.json"  # a file, not an argument: a database URL may hold a password
+    write_private(passed, json.dumps(values))
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "services.daemon", json.dumps(values)],
+            [sys.executable, "-m", "services.daemon", str(passed)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

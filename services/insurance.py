@@ -35,9 +35,18 @@ class Insurance:
         """Begin at once; ``until_s`` is on the monotonic clock of this process."""
         return self._pool.submit(_insure_or_nothing, kind, problem, seed, until_s)
 
+    @staticmethod
+    def none() -> Future[Insured]:
+        """For who does not wait for an answer: coordinators insure such jobs themselves."""
+        future: Future[Insured] = Future()
+        future.set_result(Insured(None, None, None, 0.0))
+        return future
+
 
 def _insure_or_nothing(kind: str, problem: Any, seed: int, until_s: float) -> Insured:
     """A heuristic that breaks costs its plan, not the request."""
+    if time.monotonic() >= until_s:
+        return Insured(None, None, None, 0.0)
     try:
         return insure(kind, problem, seed, until_s)
     except Exception:  # noqa: BLE001 - the solvers may still answer

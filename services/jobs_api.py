@@ -19,6 +19,7 @@ from store.leases import JobState
 from store.store import Store
 
 _WATCH_POLL_S = 0.1
+_EVENTS_A_LOOK = 1000
 _KINDS = ("routing", "invoices", "binary")
 
 
@@ -33,7 +34,7 @@ class JobsApi:
         kind = request.WhichOneof("problem")
         if kind is None:
             raise InvalidProblem([FieldViolation("problem", "is not set", " or ".join(_KINDS))])
-        accepted = await self._solving.accept(principal, kind, getattr(request, kind), correlation_id)
+        accepted = await self._solving.accept(principal, kind, getattr(request, kind), correlation_id, awaited=False)
         await self._solving.submit(accepted)
         return await self.get(principal, accepted.job_id)
 
@@ -57,7 +58,8 @@ class JobsApi:
         await asyncio.to_thread(self._store.jobs.get, request.job_id, principal.tenant)
         while True:
             job = await asyncio.to_thread(self._store.jobs.get, request.job_id, principal.tenant)
-            for event in await asyncio.to_thread(self._store.jobs.events, request.job_id, after):
+            events = await asyncio.to_thread(self._store.jobs.events, request.job_id, after, _EVENTS_A_LOOK)
+            for event in events:
                 after = event.sequence
                 message = jobs_pb2.JobEvent(
                     sequence=event.sequence,
@@ -72,6 +74,8 @@ class JobsApi:
                 if JobState(event.state).is_terminal:
                     message.job.CopyFrom(await self.get(principal, request.job_id))
                 yield message
+            if len(events) == _EVENTS_A_LOOK:
+                continue
             if job.state.is_terminal:
                 return
             await asyncio.sleep(_WATCH_POLL_S)

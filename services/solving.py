@@ -29,10 +29,10 @@ from services.convert.common import policy_from_message, policy_to_json, report_
 from services.insurance import Insurance, Insured, insure
 from services.kinds import ServiceKind, service_kinds
 from solvers import canonical
-from solvers.errors import CorruptRecord, FieldViolation, InvalidProblem, IsinglassError, JobError
+from solvers.errors import CorruptRecord, FieldViolation, IdempotencyConflict, InvalidProblem, JobError, TooBusy
 from solvers.registry import problem_kind
 from store.decisions import new_decision_id
-from store.jobs import Job
+from store.jobs import AcceptedJob, Job
 from store.keys import Principal
 from store.leases import JobState
 from store.store import Store
@@ -75,8 +75,12 @@ class Solving:
 
     # ---- accept
 
-    async def accept(self, principal: Principal, kind_name: str, request: Any, correlation_id: str) -> Accepted:
-        """Validate everything, store the job, start its insurance.
+    async def accept(
+        self, principal: Principal, kind_name: str, request: Any, correlation_id: str, awaited: bool = True
+    ) -> Accepted:
+        """Validate everything, store the job, start its insurance (where the caller waits: ``awaited``).
+
+        While the store does not answer, a caller who waits gets the insurance alone: the job has no id then.
 
         Raises
         ------
@@ -100,11 +104,24 @@ class Solving:
         else:
             problem, policy = self._convert(kind, request)
         admit(self._queue_length, self._workers, _SERVICE_S, policy.deadline_s, self._settings.max_queued_jobs)
-        guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self._in_flight)
-        insurance = self._insurance.start(kind_name, problem, policy.seed, guard_at_s)
-        digest, job = await asyncio.to_thread(
-            self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now
+        guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self._in_flight, size)
+        insurance = (
+            self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
+        storing = self.spawn(
+            asyncio.to_thread(self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now)
+        )
+        try:
+            digest, job = await asyncio.wait_for(
+                asyncio.shield(storing), max(0.01, guard_at_s - commit_s(policy.deadline_s) - time.monotonic())
+            )
+        except (InvalidProblem, IdempotencyConflict):
+            raise
+        except Exception as error:
+            logs.logger().error("store_unreachable", exc_info=True)
+            if not awaited:
+                raise TooBusy("the store does not answer, so nothing can be accepted", 1.0) from error
+            digest, job = "", AcceptedJob("", is_new=True)
         order = SolveOrder(
             job_id=job.job_id,
             tenant=principal.tenant,
@@ -175,6 +192,8 @@ class Solving:
 
     async def answer(self, accepted: Accepted) -> Any:
         """The response message, before the deadline."""
+        if not accepted.job_id:
+            return await self._insured_answer(accepted, Reason.STORE_UNREACHABLE)
         if not accepted.is_new:
             return await self._stored_answer(accepted)
         self._in_flight += 1
@@ -182,6 +201,7 @@ class Solving:
             return await self._fresh_answer(accepted)
         finally:
             self._in_flight -= 1
+            accepted.insurance.cancel()
 
     async def _fresh_answer(self, accepted: Accepted) -> Any:
         try:
@@ -189,14 +209,16 @@ class Solving:
         except asyncio.CancelledError:  # the client went away: a synchronous job ends with it
             self.spawn(self._cancel(accepted.job_id))
             raise
-        if outcome is None:
-            return await self._insured_answer(accepted, reason)
-        return self.response(accepted, outcome)
+        if outcome is not None:
+            return await self._built(accepted, outcome)
+        if reason is Reason.CANCELLED:  # somebody else has it, or has finished it
+            return await self._stored_answer(accepted)
+        return await self._insured_answer(accepted, reason)
 
     async def stream(self, accepted: Accepted) -> AsyncIterator[Any]:
         """Improving responses; the last one is the answer."""
-        if not accepted.is_new:
-            yield await self._stored_answer(accepted)
+        if not accepted.is_new or not accepted.job_id:
+            yield await self.answer(accepted)
             return
         name = self._next_coordinator()
         items = actor(name).stream.options(num_returns="streaming").remote(self._with_insurance(accepted))
@@ -206,7 +228,7 @@ class Solving:
                 left_s = accepted.guard_at_s - time.monotonic()
                 item = await asyncio.wait_for(_next(iterator), max(0.0, left_s))
                 if isinstance(item, Outcome):
-                    yield self.response(accepted, item)
+                    yield await self._built(accepted, item)
                     return
                 yield self._partial(accepted, item)
         except (RayError, TimeoutError, StopAsyncIteration, JobError) as error:
@@ -214,11 +236,10 @@ class Solving:
         except (asyncio.CancelledError, GeneratorExit):
             self.spawn(self._cancel(accepted.job_id))
             raise
-        retry = replace(accepted, order=replace(accepted.order, takeover=True))
-        outcome, reason = None, Reason.DEADLINE
         if self._time_to_retry(accepted):
-            outcome, reason = await self._coordinated(retry)
-        yield self.response(accepted, outcome) if outcome else await self._insured_answer(accepted, reason)
+            yield await self.answer(replace(accepted, order=replace(accepted.order, takeover=True)))
+        else:
+            yield await self._insured_answer(accepted, Reason.DEADLINE)
 
     async def submit(self, accepted: Accepted) -> None:
         """Hand an accepted job over and return; recovery picks it up when no coordinator takes it."""
@@ -233,21 +254,27 @@ class Solving:
                 return
 
     async def _coordinated(self, accepted: Accepted) -> tuple[Outcome | None, Reason]:
-        """The committed outcome; ``None`` and why when no coordinator brought one in time."""
+        """The committed outcome; ``None`` and why when no coordinator brought one in time.
+
+        ``CANCELLED``: the job is somebody else's by now.
+        """
         order = self._with_insurance(accepted)
+        first = next(self._turn)
         for attempt in range(self._settings.coordinators):
-            name = self._next_coordinator()
+            name = coordinator_name((first + attempt) % self._settings.coordinators)
             if attempt:
                 order = replace(self._with_insurance(accepted), takeover=True)
             offering: asyncio.Task[None] | None = None
             try:
                 call = actor(name).solve.remote(order)
-                if order.insurance is None and not order.policy.replayable:
+                if order.insurance is None:
                     offering = self.spawn(self._offer(accepted, name))
                 outcome: Outcome = await asyncio.wait_for(_result(call), accepted.guard_at_s - time.monotonic())
-            except (TimeoutError, JobError):  # too late, or finished by somebody else meanwhile
+            except TimeoutError:
                 return None, Reason.DEADLINE
-            except (RayError, ValueError) as error:
+            except JobError:
+                return None, Reason.CANCELLED
+            except Exception as error:  # noqa: BLE001 - whatever broke there, the insurance stands
                 logs.logger().warning(
                     "coordinator_lost", job_id=accepted.job_id, coordinator=name, error=str(error).splitlines()[0]
                 )
@@ -261,7 +288,7 @@ class Solving:
         return None, Reason.COORDINATOR_UNREACHABLE
 
     def _with_insurance(self, accepted: Accepted) -> SolveOrder:
-        if accepted.order.policy.replayable or not accepted.insurance.done():
+        if not accepted.insurance.done():
             return accepted.order
         insured = accepted.insurance.result()
         return replace(accepted.order, insurance=insured.plan, insurance_bound=insured.bound)
@@ -291,13 +318,18 @@ class Solving:
             )
         except TimeoutError:
             insured = None
-        outcome = Outcome(insured.plan if insured else None, self._insured_report(accepted, insured, reason))
+        report = self._insured_report(accepted, insured, reason)
+        outcome = Outcome(insured.plan, report, insured.verdict) if insured else Outcome(None, report)
+        response = await self._built(accepted, outcome)
+        if not accepted.job_id:
+            return response
         ending = self.spawn(self._end_with(accepted, outcome))
         try:
             stored = await asyncio.wait_for(asyncio.shield(ending), max(0.0, reply_by_s - time.monotonic() - 0.005))
-        except TimeoutError:
+        except Exception as error:  # noqa: BLE001 - the plan is verified: it leaves in time, stored or not
+            logs.logger().error("insurance_not_committed", job_id=accepted.job_id, error=repr(error))
             stored = None
-        return stored if stored is not None else self.response(accepted, outcome)
+        return stored if stored is not None else response
 
     async def _end_with(self, accepted: Accepted, outcome: Outcome) -> Any:
         """Commit the insurance; the stored answer instead when somebody else finished the job first."""
@@ -357,9 +389,15 @@ class Solving:
         report = with_total(outcome.report, time.monotonic() - accepted.received_s)
         response = accepted.kind.response(report=report_to_message(report))
         if outcome.plan is not None:
-            verdict = accepted.problem.verify(outcome.plan)
+            verdict = outcome.verdict or accepted.problem.verify(outcome.plan)
             response.plan.CopyFrom(accepted.kind.convert.plan_to_message(accepted.problem, outcome.plan, verdict))
         return response
+
+    async def _built(self, accepted: Accepted, outcome: Outcome) -> Any:
+        """`response`, in a thread when the plan is large: the event loop serves others meanwhile."""
+        if accepted.order.problem.ref is None:
+            return self.response(accepted, outcome)
+        return await asyncio.to_thread(self.response, accepted, outcome)
 
     def _partial(self, accepted: Accepted, incumbent: Incumbent) -> Any:
         verdict = incumbent.verdict
@@ -435,7 +473,7 @@ class Solving:
                 continue
             try:
                 await asyncio.to_thread(self._end_overdue)
-            except (IsinglassError, OSError):
+            except Exception:  # noqa: BLE001 - without this loop nobody ends jobs while coordinators are away
                 logs.logger().error("ending_abandoned_failed", exc_info=True)
 
     async def _some_coordinator(self) -> bool:
@@ -483,9 +521,15 @@ class Solving:
         return accepted.guard_at_s - time.monotonic() > _RETRY_LEFT_S
 
 
-def reply_s(deadline_s: float, in_flight: int = 0) -> float:
-    """Kept back for the insurance's commit and the reply, in seconds; more when many may end at the same moment."""
-    return 0.025 + min(0.2, 0.005 * deadline_s) + min(0.15 * deadline_s, 0.008 * in_flight)
+def reply_s(deadline_s: float, in_flight: int = 0, size_bytes: int = 0) -> float:
+    """Kept back for the insurance's commit and the reply, in seconds.
+
+    More when many may end at the same moment, and for large plans: building a reply takes about 0.5 us a byte of its
+    request.
+    """
+    crowd_s = min(0.15 * deadline_s, 0.008 * in_flight)
+    building_s = min(0.2 * deadline_s, 0.5e-6 * size_bytes)
+    return 0.025 + min(0.2, 0.005 * deadline_s) + crowd_s + building_s
 
 
 def commit_s(deadline_s: float) -> float:
