@@ -64,6 +64,9 @@ class QaoaSettings:
     regularisation
         How far a warm start stays from certainty: P(1) lies in [regularisation, 1 - regularisation], (0, 0.5]. At 0
         the start state would be an eigenstate that no layer leaves; 0.5 is no warm start at all.
+    group_regularisation
+        The same for a one-hot group: P(another member than the warm one), (0, 0.5]. Groups differ from the incumbent's
+        choice together, so a start as sure as single variables can afford would hide optima a few groups away.
     threads
         Threads of the simulator (>= 1).
     limit_bytes
@@ -74,6 +77,7 @@ class QaoaSettings:
     alpha: float = 0.25
     evaluations: int = 60
     regularisation: float = 0.25
+    group_regularisation: float = 0.5
     threads: int = 1
     limit_bytes: int = DEFAULT_LIMIT_BYTES
 
@@ -85,6 +89,7 @@ class QaoaSettings:
                 ("alpha", "(0, 1]", 0 < self.alpha <= 1),
                 ("evaluations", ">= 1", self.evaluations >= 1),
                 ("regularisation", "(0, 0.5]", 0 < self.regularisation <= 0.5),
+                ("group_regularisation", "(0, 0.5]", 0 < self.group_regularisation <= 0.5),
             )
             if not fine
         ]
@@ -203,7 +208,7 @@ def run_qaoa(
     state: Simulated
     if one_hot_groups:
         groups = tuple(one_hot_groups)
-        state = OneHotStatevector(cost, groups, warm_start, settings.regularisation, settings.limit_bytes)
+        state = OneHotStatevector(cost, groups, warm_start, settings.group_regularisation, settings.limit_bytes)
     else:
         ones = start_probabilities(cost, warm_start or {}, settings.regularisation)
         state = Statevector(cost, ones, settings.threads, settings.limit_bytes)
