@@ -77,7 +77,7 @@ def test_the_same_seed_and_work_give_the_same_candidates():
 
 def test_another_seed_searches_elsewhere():
     problem = _problem(80)
-    assert _last(problem, Context(3, WorkLimit(20))).plan != _last(problem, Context(4, WorkLimit(20))).plan
+    assert _last(problem, Context(3, WorkLimit(60))).plan != _last(problem, Context(4, WorkLimit(60))).plan
 
 
 class _Clock:
