@@ -35,7 +35,7 @@ def start(settings: Settings) -> None:
     if len(nodes) > 1 and settings.database_url.startswith("sqlite"):
         raise PolicyUnmet(
             f"the cluster has {len(nodes)} nodes and database_url is SQLite, which serves one node; "
-            "set database_url to postgresql+psycopg://..."
+            "set database_url to postgresql+pg8000://..."
         )
     if len(nodes) > 1 and settings.artifacts_url == f"file://{settings.state_dir}/artifacts":
         raise PolicyUnmet(

@@ -151,7 +151,9 @@ def _deadline(finish_by_s: float) -> Deadline:
 
 def _stop(order: StrategyOrder, cancelled: threading.Event) -> tuple[Stop, Counted | None]:
     if order.asked_limit is not None:
-        return AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s), WorkLimit(order.asked_limit))), None
+        # A replay sees no clock either: its deadline only ends one that goes astray.
+        astray = Counted(AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s))))
+        return AnyOf((astray, WorkLimit(order.asked_limit))), None
     stop = AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s)))
     if order.hide_clock:
         counted = Counted(stop)
