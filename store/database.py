@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 
 from store.errors import TooBusy
+from store.postgres import DRIVER, LOCK_NOT_AVAILABLE, postgres_engine, sqlstate
 from store.schema import HEAD
 
 LOCK_WAIT_S = 30.0
@@ -36,7 +37,7 @@ class Database:
     Parameters
     ----------
     url
-        ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql+psycopg://user@host/name``.
+        ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql+pg8000://user@host/name``.
 
     Raises
     ------
@@ -48,14 +49,12 @@ class Database:
         self.url = url
         self._parsed = _checked(url)
         self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(self._parsed) if self.is_sqlite else _postgres_engine(self._parsed)
+        self._engine = _sqlite_engine(self._parsed) if self.is_sqlite else postgres_engine(self._parsed, LOCK_WAIT_S)
         # SQLite has one writer at a time. Threads of one process queue for that on a lock, which costs no looking.
         self._write_lock = _write_lock(str(self._parsed.database)) if self.is_sqlite else None
         self._writer = self._engine.execution_options(isinglass_writes=True)
         # All statements of a read see one moment, as they do on SQLite by nature.
-        self._reader = (
-            self._engine if self.is_sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
-        )
+        self._reader = self._engine if self.is_sqlite else self._engine.execution_options(isinglass_one_moment=True)
         self._pid = os.getpid()
 
     def __repr__(self) -> str:
@@ -164,11 +163,11 @@ def _checked(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ValueError(f"{url!r} is no database URL; allowed: sqlite:///FILE or postgresql+psycopg://...") from error
+        raise ValueError(f"{url!r} is no database URL; allowed: sqlite:///FILE or postgresql+pg8000://...") from error
     if parsed.drivername in {"postgresql", "postgres"}:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise ValueError(f"database {parsed.drivername!r} is not known; allowed: sqlite or postgresql+psycopg")
+        parsed = parsed.set(drivername=DRIVER)
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", DRIVER}:
+        raise ValueError(f"database {parsed.drivername!r} is not known; allowed: sqlite or postgresql+pg8000")
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
             raise ValueError("SQLite in memory is lost with its process; allowed: sqlite:///FILE")
@@ -244,24 +243,6 @@ def _switch_to_wal(cursor: Any) -> None:
     raise RuntimeError("SQLite cannot keep a write-ahead log on this file system; use a local disk")
 
 
-def _postgres_engine(url: URL) -> Engine:
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as error:
-        raise ValueError("PostgreSQL needs the extra 'postgres' (psycopg)") from error
-    return create_engine(
-        url,
-        pool_size=4,  # many processes share one server's connections
-        max_overflow=12,
-        pool_pre_ping=True,  # a restarted server is noticed before a transaction is lost on it
-        connect_args={
-            "connect_timeout": 5,
-            # A process that hangs in the middle of a transaction must not hold the decision log for ever.
-            "options": f"-c lock_timeout={int(LOCK_WAIT_S * 1000)} -c idle_in_transaction_session_timeout=60000",
-        },
-    )
-
-
 def _write_lock(path: str) -> threading.Lock:
     """The lock that all `Database` objects of this process share for one SQLite file."""
     with _write_locks_guard:
@@ -276,6 +257,6 @@ def _busy_named() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
             raise TooBusy("the database is locked by another process", 1.0) from error
-        if getattr(error.orig, "sqlstate", None) == "55P03":
+        if sqlstate(error.orig) == LOCK_NOT_AVAILABLE:
             raise TooBusy("the database is locked by another transaction", 1.0) from error
         raise

@@ -45,7 +45,7 @@ class Store:
         Parameters
         ----------
         url
-            Of the database: ``sqlite:///FILE`` or ``postgresql+psycopg://...``.
+            Of the database: ``sqlite:///FILE`` or ``postgresql+pg8000://...``.
         artifacts_url
             A folder, or a URL that fsspec knows.
         state_dir

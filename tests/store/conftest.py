@@ -28,7 +28,7 @@ def postgres_server() -> Iterator[Callable[[str], None]]:
     if not server:
         pytest.skip(f"no PostgreSQL server: ${POSTGRES} is not set")
     engine = create_engine(
-        make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+        make_url(server).set(drivername="postgresql+pg8000"), isolation_level="AUTOCOMMIT", poolclass=NullPool
     )
 
     def run(statement: str) -> None:
@@ -63,7 +63,7 @@ def emptied(database: Database) -> str:
 
 
 def postgres_url(name: str) -> str:
-    parsed = make_url(os.environ[POSTGRES]).set(drivername="postgresql+psycopg", database=name)
+    parsed = make_url(os.environ[POSTGRES]).set(drivername="postgresql+pg8000", database=name)
     return parsed.render_as_string(hide_password=False)
 
 
