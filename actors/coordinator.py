@@ -129,8 +129,8 @@ class Coordinator:
             solve.close_watchers()
             if self._jobs.get(job_id) is solve:  # and not one that took the same job over
                 del self._jobs[job_id]
-            if solve.observing is not None:
-                self._keep(_logged(solve.observing, job_id))
+            for task in solve.aftermath:
+                self._keep(_logged(task, job_id))
 
     async def _run_quietly(self, solve: Solve) -> None:
         """For jobs that nobody waits for: an error is logged, and the lease runs out for another try."""
@@ -208,8 +208,8 @@ class Coordinator:
         )
 
 
-async def _logged(observing: Awaitable[None], job_id: str) -> None:
+async def _logged(task: Awaitable[None], job_id: str) -> None:
     try:
-        await observing
-    except Exception:  # noqa: BLE001 - the answer has left; what selection learns from is not worth more than a line
-        logs.logger().error("observation_failed", job_id=job_id, exc_info=True)
+        await task
+    except Exception:  # noqa: BLE001 - the answer has left; what comes after is not worth more than a line
+        logs.logger().error("aftermath_failed", job_id=job_id, exc_info=True)

@@ -23,7 +23,7 @@ from actors.settings import Settings
 from actors.upkeep import Events, observe_job
 from federation.attack import Attack
 from federation.reasons import Reason
-from federation.report import Contribution, relative_gap
+from federation.report import OPTIMAL_GAP, Contribution, relative_gap
 from solvers.errors import JobError
 from solvers.problem import Verdict
 from solvers.registry import problem_kind
@@ -36,6 +36,9 @@ STOP_S = 0.05
 """A worker stops within this; a replayable run is waited for longer, since its end holds what a replay needs."""
 EACH_COMMIT_S = 0.015
 QUICK_VERDICT_S = 0.003
+HEAD_START_S = 0.1
+
+_DRAIN_S = 2.0
 COMMIT_MARGIN_S = 0.03
 """Kept back for verdict, record and commit; large plans keep more (`Solve._solve_until_s`)."""
 _SCHEDULER_TRY_S = 1.0
@@ -88,8 +91,9 @@ class Solve:
         self.ended_by = Reason.DEADLINE
         """What ends those that still run when the job does."""
         self.cancelled = False
-        self.observing: asyncio.Task[None] | None = None
-        """Recording of observations, after the answer left."""
+        self.aftermath: list[asyncio.Task[None]] = []
+        """What goes on after the answer has left: workers given back, observations recorded."""
+        self._draining = False
         self.began_s = time.time()
         self._beside = beside
         self._settings, self.store, self.coordinator = settings, store, coordinator
@@ -158,7 +162,7 @@ class Solve:
         if self.incumbent is None and not self.proved_infeasible:
             await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
         outcome = await Finish(self).commit()
-        self.observing = asyncio.create_task(asyncio.to_thread(observe_job, self, outcome.report))
+        self.aftermath.append(asyncio.create_task(asyncio.to_thread(observe_job, self, outcome.report)))
         return outcome
 
     def _begin(self, opened: Opening | None, accepted: list[str]) -> list[asyncio.Task[Any]]:
@@ -176,8 +180,8 @@ class Solve:
         if not self._todo:
             self.reason = self.reason or Reason.NO_STRATEGY
             self.solved.set()
-        for worker in workers:
-            self.granted(worker)
+        for place, worker in enumerate(workers):
+            self.granted(worker, place)
         hybrid = [] if self.attack is None else [HybridStep(self, choice) for choice in self.attack.backends]
         tasks = [asyncio.create_task(step.run()) for step in hybrid]
         return [*tasks, asyncio.create_task(self._end_when_exhausted(tasks))]
@@ -211,15 +215,15 @@ class Solve:
 
     # ---- what others call while it runs
 
-    def granted(self, worker: str) -> None:
-        """A worker is ours until it is released or recalled."""
+    def granted(self, worker: str, place: int = 0) -> None:
+        """A worker is ours until it is released or recalled. All but the first begin a little later (`place` > 0)."""
         if worker in self.lanes:  # told twice
             return
         if self._done.is_set() or not self._todo or worker in self._give_back:
             self._give_back.discard(worker)
             self.tell_scheduler("release", worker)
             return
-        self.lanes[worker] = asyncio.create_task(self._lane(worker))
+        self.lanes[worker] = asyncio.create_task(self._lane(worker, place))
 
     def recalled(self, worker: str) -> None:
         """The scheduler needs the worker for a job that waits."""
@@ -341,7 +345,7 @@ class Solve:
         if target is not None and gap <= target:
             self.ended_by = Reason.TARGET_REACHED
             self._done.set()
-        elif gap <= 1e-9:
+        elif gap <= OPTIMAL_GAP:
             self.solved.set()
 
     def _credit(
@@ -381,9 +385,11 @@ class Solve:
         plans = [candidate.plan for candidate in self.kind.insurance.candidates(self.problem, context)]
         return plans[-1] if plans else None
 
-    async def _lane(self, worker: str) -> None:
+    async def _lane(self, worker: str, place: int) -> None:
         """Run strategies on one worker until there are none, the job is done, or the worker is recalled."""
         try:
+            if place:  # what the first strategy proves in a moment needs no second one in its way
+                await asyncio.sleep(min(HEAD_START_S, 0.02 * max(0.0, self.solve_until_s - time.time())))
             while self._todo and not self._done.is_set() and worker not in self._give_back:
                 run = self._todo.pop(0)
                 ended = await self._run_on(worker, *run)
@@ -401,7 +407,8 @@ class Solve:
         finally:
             self.lanes.pop(worker, None)
             self._give_back.discard(worker)
-            self.tell_scheduler("release", worker)
+            if not self._draining:
+                self.tell_scheduler("release", worker)
 
     def _put_back(self, run: tuple[str, int]) -> None:
         """Another worker takes the run from its start; what a replay repeats is that one alone."""
@@ -478,16 +485,41 @@ class Solve:
         return False
 
     async def _end_lanes(self) -> None:
-        """Cancel what still runs, see the ends of runs that stop in time, and give the workers back."""
+        """Cancel what still runs, and see the ends of runs that stop in time, unless nothing they say can matter."""
         for worker, run_id in self._live.items():
             actor(worker).cancel.remote(run_id)
-        if lanes := list(self.lanes.values()):
+        lanes = list(self.lanes.values())
+        if lanes and not self._settled():
             await asyncio.wait(lanes, timeout=STOP_S * (4 if self.order.policy.replayable else 1))
-            for lane in lanes:
-                lane.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
+        busy = list(self.lanes)
+        self._draining = True
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
         if self.seat:
-            actor(SCHEDULER).close.remote(self.seat)
+            self.aftermath.append(asyncio.create_task(self._drain(busy)))
+
+    def _settled(self) -> bool:
+        """Whether the answer stands, whatever runs that are being stopped might still find."""
+        if self.order.policy.replayable:
+            return False
+        gap = relative_gap(self.incumbent.verdict.objective, self.bound) if self.incumbent else None
+        proved = self.proved_infeasible or (gap is not None and gap <= OPTIMAL_GAP)
+        return proved or self.cancelled or self.ended_by is Reason.TARGET_REACHED
+
+    async def _drain(self, busy: list[str]) -> None:
+        """Give the workers back once they have really stopped: whoever gets one next must not wait behind us."""
+        give_up_s = time.monotonic() + _DRAIN_S
+        for worker in busy:
+            while time.monotonic() < give_up_s:
+                try:
+                    status = await asyncio.wait_for(actor(worker).status.remote(), _DRAIN_S)
+                except (RayError, TimeoutError):
+                    break
+                if status["seat"] != self.seat:
+                    break
+                await asyncio.sleep(0.005)
+        actor(SCHEDULER).close.remote(self.seat)
 
     # ---- scheduler and store
 
