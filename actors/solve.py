@@ -36,7 +36,7 @@ STOP_S = 0.05
 """A worker stops within this; a replayable run is waited for longer, since its end holds what a replay needs."""
 EACH_COMMIT_S = 0.015
 QUICK_VERDICT_S = 0.003
-HEAD_START_S = 0.1
+HEAD_START_S = 0.25
 
 _DRAIN_S = 2.0
 COMMIT_MARGIN_S = 0.03
@@ -389,7 +389,7 @@ class Solve:
         """Run strategies on one worker until there are none, the job is done, or the worker is recalled."""
         try:
             if place:  # what the first strategy proves in a moment needs no second one in its way
-                await asyncio.sleep(min(HEAD_START_S, 0.02 * max(0.0, self.solve_until_s - time.time())))
+                await asyncio.sleep(min(HEAD_START_S, 0.05 * max(0.0, self.solve_until_s - time.time())))
             while self._todo and not self._done.is_set() and worker not in self._give_back:
                 run = self._todo.pop(0)
                 ended = await self._run_on(worker, *run)

@@ -44,6 +44,7 @@ _PULSE_S = 0.5
 _SERVICE_S = 0.5
 """How long a job keeps a worker while others wait: the fair queue's quantum."""
 _STORED_POLL_S = 0.05
+_PREPARE_AFTER_S = 0.005
 _ABANDONED_S = 2.0
 _ABANDONED_MOST = 8
 
@@ -267,6 +268,7 @@ class Solving:
             offering: asyncio.Task[None] | None = None
             try:
                 call = actor(name).solve.remote(order)
+                self.spawn(self._prepare(accepted))
                 if order.insurance is None:
                     offering = self.spawn(self._offer(accepted, name))
                 outcome: Outcome = await asyncio.wait_for(_result(call), accepted.guard_at_s - time.monotonic())
@@ -292,6 +294,15 @@ class Solving:
             return accepted.order
         insured = accepted.insurance.result()
         return replace(accepted.order, insurance=insured.plan, insurance_bound=insured.bound)
+
+    async def _prepare(self, accepted: Accepted) -> None:
+        """Let a converter that explains plans work out its part while the solvers are at theirs."""
+        prepare = getattr(accepted.kind.convert, "prepare", None)
+        insured = await asyncio.wrap_future(accepted.insurance)
+        if prepare is None or insured.plan is None:
+            return
+        await asyncio.sleep(_PREPARE_AFTER_S)  # the hand-over first
+        await asyncio.to_thread(prepare, accepted.problem, insured.plan)
 
     async def _offer(self, accepted: Accepted, coordinator: str) -> None:
         insured = await asyncio.wrap_future(accepted.insurance)

@@ -26,6 +26,7 @@ from solvers.invoices.reader import timestamp_json
 from solvers.invoices.relaxation import Relaxation
 from solvers.invoices.report import CashPoint, Decision, cash_curve, decisions
 from solvers.invoices.why import compare_with_rules, prices_of_cash, worth_of_cash
+from solvers.invoices.why import prepare as prepare_why
 from solvers.problem import JsonObject, Verdict
 
 MAX_ALTERNATIVE_ITEMS = 2_000
@@ -141,6 +142,11 @@ def cash_point_message(point: CashPoint) -> invoices_pb2.CashPoint:
         highest_balance=money_message(point.highest_minor, point.currency),
         expected_overdraft_cost=point.overdraft_cost,
     )
+
+
+def prepare(problem: InvoiceProblem, plan: InvoicePlan) -> None:
+    """Work out what every plan's message needs, while a solver is still at it; ``plan`` is any feasible one."""
+    prepare_why(problem, plan)
 
 
 def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict) -> invoices_pb2.InvoicePlan:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from solvers.invoices.columns import Columns
 from solvers.invoices.model import model_of
 from solvers.invoices.money import currency_digits
 from solvers.invoices.plan import InvoicePlan
@@ -42,12 +44,22 @@ class Compared:
     saved: float | None
 
 
+_PRICES: WeakKeyDictionary[Columns, Relaxation] = WeakKeyDictionary()
+_RULES: WeakKeyDictionary[Columns, dict[str, float | None]] = WeakKeyDictionary()
+
+
 def prices_of_cash(problem: InvoiceProblem, plan: InvoicePlan) -> Relaxation | None:
-    """The relaxation's prices, ``None`` for problems too large to wait for them."""
+    """The relaxation's prices, ``None`` for problems too large to wait for them.
+
+    They are the problem's: begun from the first feasible ``plan`` that asks, and kept as long as the problem.
+    """
     model = model_of(problem)
     if model.items > MAX_ITEMS or not model.is_feasible(plan):
         return None
-    return relax(model, WorkLimit(ROUNDS), plan, TOLERANCE)
+    relaxed = _PRICES.get(model.columns)
+    if relaxed is None:
+        relaxed = _PRICES[model.columns] = relax(model, WorkLimit(ROUNDS), plan, TOLERANCE)
+    return relaxed
 
 
 def worth_of_cash(problem: InvoiceProblem, relaxed: Relaxation) -> list[Worth]:
@@ -67,15 +79,21 @@ def compare_with_rules(problem: InvoiceProblem, objective: float) -> list[Compar
     model = model_of(problem)
     if model.items > MAX_ITEMS:
         return []
-    found = []
-    for name, rule in BASELINES.items():
-        plan = rule(problem, model)
-        if model.is_feasible(plan):
-            theirs = model.objective(plan)
-            found.append(Compared(name, feasible=True, objective=theirs, saved=theirs - objective))
-        else:
-            found.append(Compared(name, feasible=False, objective=None, saved=None))
-    return found
+    theirs = _RULES.get(model.columns)
+    if theirs is None:
+        plans = {name: rule(problem, model) for name, rule in BASELINES.items()}
+        theirs = {name: model.objective(plan) if model.is_feasible(plan) else None for name, plan in plans.items()}
+        _RULES[model.columns] = theirs
+    return [
+        Compared(name, feasible=cost is not None, objective=cost, saved=None if cost is None else cost - objective)
+        for name, cost in theirs.items()
+    ]
+
+
+def prepare(problem: InvoiceProblem, plan: InvoicePlan) -> None:
+    """Work out what explains any plan of ``problem``, while a solver is still at it."""
+    prices_of_cash(problem, plan)
+    compare_with_rules(problem, 0.0)
 
 
 def price_reason(problem: InvoiceProblem, relaxed: Relaxation, item: int, run: int) -> tuple[str, str] | None:
