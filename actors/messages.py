@@ -107,7 +107,7 @@ class StrategyOrder:
     """One strategy, to be run by one worker.
 
     ``asked_limit`` replaces the clock by a number of questions to the stop (a replay); ``hide_clock`` counts them.
-    ``seat`` is the job under one lease, as the scheduler knows it.
+    ``seat`` is one attempt at the job, as the scheduler knows it.
     """
 
     run_id: str

@@ -51,7 +51,7 @@ _REMEMBERED = 1000
 class JobCard:
     """What the scheduler has to know of a job.
 
-    ``job_id`` is the job's seat: its id with the fencing token of the lease, so that a holder that lost the lease
+    ``job_id`` is the job's seat: its id with who attempts it and since when, so that a holder that lost the lease
     cannot give away what the next one holds. ``want``: most workers it can use. ``finish_by_s``: Unix time.
     """
 

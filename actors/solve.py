@@ -138,16 +138,18 @@ class Solve:
             else:
                 self.problem = order.problem.open()
             accepted = [s.name for s in self.kind.strategies if s.accepts(self.problem)]
+            self.seat = f"{order.job_id}#{self.coordinator}/{time.time_ns()}"
+            opening = asyncio.create_task(self._open(tuple(accepted)))
+            background.append(opening)
             if self.token is None:
                 self.token = await self._timed_store(
                     self.store.jobs.lease, order.job_id, self.coordinator, LEASE_S, datetime.now(UTC), order.takeover
                 )
-            self.seat = f"{order.job_id}#{self.token}"
             background.append(asyncio.create_task(self._heartbeat()))
             background.append(asyncio.create_task(Events(self).run()))
             insuring = asyncio.create_task(self._insure())
             background.append(insuring)
-            opened = await self._open(tuple(accepted))
+            opened = await opening
             if order.insurance is not None:
                 await insuring
             background += self._begin(opened, accepted)
@@ -589,5 +591,5 @@ class Solve:
 
 
 def job_of(seat: str) -> str:
-    """The job of a seat, which is ``job id#fencing token``."""
+    """The job of a seat, which is ``job id#who/when``: each attempt at a job has its own."""
     return seat.rsplit("#", 1)[0]

@@ -16,7 +16,7 @@ from actors.messages import Box, Found, KernelOrder, LiftOrder, RunEnd, Strategy
 from actors.settings import Settings
 from solvers.registry import KINDS, problem_kind
 from solvers.stop import AnyOf, Cancelled, Counted, Deadline, Stop, WorkLimit
-from solvers.strategy import Context, Strategy
+from solvers.strategy import Candidate, Context, Strategy
 
 if TYPE_CHECKING:
     from solvers.kernel import Kernel
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STEP_BACK = 10
 """Niceness of solver and device processes: a gateway on the same cores answers first."""
+_BURST_S = 0.25
+_BURST_GAP_S = 0.015
 _PROBLEMS_KEPT = 8
 _CANCELS_KEPT = 256
 
@@ -63,8 +65,7 @@ class Worker:
             context: Context[Any] = Context(
                 seed=order.seed, stop=stop, incumbent=order.incumbent, target_gap=order.target_gap
             )
-            for candidate in _strategy(order).candidates(problem, context):
-                yield Found(candidate.plan, candidate.claimed_objective, candidate.lower_bound, candidate.control_trace)
+            yield from _newest(_strategy(order).candidates(problem, context), started, order)
             completed = not stop()
         except Exception as failure:
             log.error("strategy_failed", exc_info=True)
@@ -134,6 +135,22 @@ class Worker:
                 while len(self._problems) > _PROBLEMS_KEPT:
                     self._problems.popitem(last=False)
         return problem
+
+
+def _newest(candidates: Iterator[Candidate[Any]], started: float, order: StrategyOrder) -> Iterator[Found]:
+    """The candidates; of a burst at the start of a run only the newest, since each costs a journey and a verdict."""
+    told, held = 0.0, None
+    for candidate in candidates:
+        found = Found(candidate.plan, candidate.claimed_objective, candidate.lower_bound, candidate.control_trace)
+        now = time.perf_counter()
+        bursts = now - started < _BURST_S and now - told < _BURST_GAP_S
+        if bursts and not order.hide_clock and order.asked_limit is None:
+            held = found
+            continue
+        told, held = now, None
+        yield found
+    if held is not None:
+        yield held
 
 
 def _warm() -> None:
