@@ -23,6 +23,7 @@ from solvers.errors import CorruptRecord, InvalidProblem, JobError, NotFound
 from solvers.registry import KINDS, problem_kind
 from store.jobs import Claim
 from store.leases import JobState
+from store.observations import Observation
 
 _RECOVER_S = 1.0
 _PULSE_S = 0.5
@@ -45,6 +46,7 @@ class Coordinator:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._warming = self._keep(self._warm())
         self._keep(self._stop_orphans())
+        self._observations: list[Observation] = []
         self._keep(self._recover())
         self._keep(self._watch_scheduler())
 
@@ -129,6 +131,7 @@ class Coordinator:
             solve.close_watchers()
             if self._jobs.get(job_id) is solve:  # and not one that took the same job over
                 del self._jobs[job_id]
+            self._observations += solve.observations
             for task in solve.aftermath:
                 self._keep(_logged(task, job_id))
 
@@ -180,8 +183,16 @@ class Coordinator:
                 for claim in claims:
                     await self._take_over(claim)
                 await asyncio.to_thread(settle_leaks, self._store)
+                await self._tell_observations()
             except Exception:  # noqa: BLE001 - without this loop no job of a dead coordinator is ever finished
                 logs.logger().error("recovery_failed", exc_info=True)
+
+    async def _tell_observations(self) -> None:
+        """Store what the jobs of the last second showed, in one transaction, and let the scheduler learn from it."""
+        seen, self._observations = self._observations, []
+        if seen:
+            await asyncio.to_thread(self._store.observations.record, *seen)
+            actor(SCHEDULER).observe.remote(tuple(seen))
 
     async def _take_over(self, claim: Claim) -> None:
         """Go on with a claimed job; one that cannot be read, or that fails again and again, is ended as FAILED."""

@@ -20,7 +20,7 @@ from actors.messages import Box, Found, Incumbent, Outcome, RunEnd, SolveOrder, 
 from actors.names import SCHEDULER, actor, worker_name
 from actors.scheduler import JobCard, Opening
 from actors.settings import Settings
-from actors.upkeep import Events, observe_job
+from actors.upkeep import Events, observations_of
 from federation.attack import Attack
 from federation.reasons import Reason
 from federation.report import OPTIMAL_GAP, Contribution, relative_gap
@@ -29,6 +29,7 @@ from solvers.problem import Verdict
 from solvers.registry import problem_kind
 from solvers.stop import Deadline
 from solvers.strategy import Context
+from store.observations import Observation
 from store.store import Store
 
 LEASE_S = 5.0
@@ -92,7 +93,8 @@ class Solve:
         """What ends those that still run when the job does."""
         self.cancelled = False
         self.aftermath: list[asyncio.Task[None]] = []
-        """What goes on after the answer has left: workers given back, observations recorded."""
+        """What goes on after the answer has left: workers are given back."""
+        self.observations: tuple[Observation, ...] = ()
         self._draining = False
         self.began_s = time.time()
         self._beside = beside
@@ -164,7 +166,7 @@ class Solve:
         if self.incumbent is None and not self.proved_infeasible:
             await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
         outcome = await Finish(self).commit()
-        self.aftermath.append(asyncio.create_task(asyncio.to_thread(observe_job, self, outcome.report)))
+        self.observations = observations_of(self, outcome.report)
         return outcome
 
     def _begin(self, opened: Opening | None, accepted: list[str]) -> list[asyncio.Task[Any]]:
@@ -520,7 +522,7 @@ class Solve:
                     break
                 if status["seat"] != self.seat:
                     break
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
         actor(SCHEDULER).close.remote(self.seat)
 
     # ---- scheduler and store

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from actors import logs
-from actors.names import SCHEDULER, actor
 from federation.evidence import OBJECTIVE
 from federation.report import Report
 from solvers.errors import IsinglassError, JobError
@@ -56,13 +55,13 @@ class Events:
         )
 
 
-def observe_job(solve: Solve, report: Report) -> None:
-    """Record what each strategy and backend did on this problem: what selection learns from."""
+def observations_of(solve: Solve, report: Report) -> tuple[Observation, ...]:
+    """What each strategy and backend did on this problem: what selection learns from."""
     now = datetime.now(UTC)
     features = dict(solve.problem.features().values)
     if report.objective is not None:
         features[OBJECTIVE] = report.objective
-    seen = tuple(
+    return tuple(
         Observation(
             kind=solve.order.kind,
             strategy=entry.strategy,
@@ -77,8 +76,6 @@ def observe_job(solve: Solve, report: Report) -> None:
         )
         for entry in report.contributions
     )
-    solve.store.observations.record(*seen)
-    actor(SCHEDULER).observe.remote(seen)
 
 
 def settle_leaks(store: Store) -> int:

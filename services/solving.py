@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -104,7 +105,8 @@ class Solving:
             problem, policy = await asyncio.to_thread(self._convert, kind, request)
         else:
             problem, policy = self._convert(kind, request)
-        admit(self._queue_length, self._workers, _SERVICE_S, policy.deadline_s, self._settings.max_queued_jobs)
+        # However long the queue is, the insurance answers by the deadline: only a full queue turns a request away.
+        admit(self._queue_length, self._workers, _SERVICE_S, math.inf, self._settings.max_queued_jobs)
         guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self._in_flight, size)
         insurance = (
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()

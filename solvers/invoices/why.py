@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from solvers.invoices.columns import Columns
+from solvers.invoices.greedy import greedy_plan
 from solvers.invoices.model import model_of
 from solvers.invoices.money import currency_digits
 from solvers.invoices.plan import InvoicePlan
@@ -51,14 +52,17 @@ _RULES: WeakKeyDictionary[Columns, dict[str, float | None]] = WeakKeyDictionary(
 def prices_of_cash(problem: InvoiceProblem, plan: InvoicePlan) -> Relaxation | None:
     """The relaxation's prices, ``None`` for problems too large to wait for them.
 
-    They are the problem's: begun from the first feasible ``plan`` that asks, and kept as long as the problem.
+    They are the problem's, whatever ``plan`` they are asked for: begun from the greedy plan where that is feasible,
+    and kept as long as the problem.
     """
     model = model_of(problem)
     if model.items > MAX_ITEMS or not model.is_feasible(plan):
         return None
     relaxed = _PRICES.get(model.columns)
     if relaxed is None:
-        relaxed = _PRICES[model.columns] = relax(model, WorkLimit(ROUNDS), plan, TOLERANCE)
+        greedy = greedy_plan(model)
+        start = greedy if model.is_feasible(greedy) else plan
+        relaxed = _PRICES[model.columns] = relax(model, WorkLimit(ROUNDS), start, TOLERANCE)
     return relaxed
 
 
