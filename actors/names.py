@@ -28,7 +28,7 @@ _handles: dict[str, Any] = {}
 def actor(name: str) -> Any:
     """Handle of the named actor; looked up once a process.
 
-    A handle stays good when the actor restarts, so nothing has to be forgotten but an actor that was replaced.
+    A handle stays good when the actor restarts.
 
     Raises
     ------
@@ -40,8 +40,3 @@ def actor(name: str) -> Any:
     if handle is None:
         handle = _handles[name] = ray.get_actor(name, namespace=NAMESPACE)
     return handle
-
-
-def forget(name: str) -> None:
-    """Look the actor up again next time: it died for good and may have been replaced."""
-    _handles.pop(name, None)

@@ -372,7 +372,7 @@ class Solve:
     # ---- insurance, lanes
 
     async def _insure(self) -> None:
-        """An incumbent before any worker starts: the gateway's, or our own when a job was taken over."""
+        """A first incumbent: the gateway's, or our own for a job that nobody waits for or that was taken over."""
         plan = self.order.insurance
         if plan is None:
             started = time.perf_counter()

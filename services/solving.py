@@ -89,7 +89,7 @@ class Solving:
         InvalidProblem
             Naming every field at fault; nothing is stored.
         TooBusy
-            When the queue could not serve it by its deadline.
+            When the queue is full, or the store does not answer and nobody waits for an insurance.
         IdempotencyConflict
             When the key was used with another request.
 
