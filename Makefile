@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := services actors protos federation backends solvers store benchmarks
 PROTOS := $(wildcard protos/*.proto)
 
-.PHONY: setup demo test test-long check stubs lock clean
+.PHONY: setup demo test test-long check stubs lock peers clean
 
 setup: $(VENV)/.installed
 
@@ -39,5 +39,9 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--extra postgres --extra dev pyproject.toml -o requirements.lock
 
+peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .venv-peers build *.egg-info
