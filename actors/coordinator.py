@@ -12,11 +12,13 @@ import ray
 from ray.exceptions import RayError
 
 from actors import logs
+from actors.heartbeat import LEASE_S
 from actors.messages import Incumbent, Outcome, SolveOrder
 from actors.names import SCHEDULER, actor, worker_name
 from actors.restore import restore_order
+from actors.seat import job_of
 from actors.settings import Settings
-from actors.solve import LEASE_S, Solve, job_of
+from actors.solve import Solve
 from actors.stores import open_store
 from actors.upkeep import settle_leaks
 from solvers.errors import CorruptRecord, InvalidProblem, JobError, NotFound
@@ -117,7 +119,7 @@ class Coordinator:
 
     def _seated(self, seat: str) -> Solve | None:
         solve = self._jobs.get(job_of(seat))
-        return solve if solve is not None and solve.seat == seat else None
+        return solve if solve is not None and solve.seat.name == seat else None
 
     def _new(self, order: SolveOrder, token: int | None = None) -> Solve:
         return Solve(order, self._settings, self._store, self._name, token, len(self._jobs))

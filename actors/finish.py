@@ -115,7 +115,7 @@ class Finish:
         return Report(
             job_id=solve.order.job_id,
             decision_id=new_decision_id(datetime.now(UTC)),
-            status=status_of(incumbent is not None, gap, solve.proved_infeasible),
+            status=status_of(incumbent is not None, gap, solve.candidates.proved_infeasible),
             objective=objective,
             bound=solve.bound,
             gap=gap,
@@ -132,7 +132,7 @@ class Finish:
                 total_s=time.time() - solve.order.accepted_at.timestamp(),
                 queue_s=solve.queue_s,
                 solver_s=solve.solver_s,
-                verify_s=solve.verify_s,
+                verify_s=solve.candidates.verify_s,
                 store_s=solve.store_s,
                 insurance_s=solve.insurance_s,
             ),
@@ -142,7 +142,7 @@ class Finish:
     def _level(self) -> tuple[ServiceLevel, str]:
         solve = self._solve
         if solve.attack is None or not solve.trail.runs:
-            if solve.proved_infeasible or solve.cancelled:
+            if solve.candidates.proved_infeasible or solve.cancelled:
                 return ServiceLevel.FULL, str(solve.reason)
             return ServiceLevel.INSURANCE, str(solve.reason or Reason.DEADLINE)
         outcomes = {

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors import logs
+from actors.metrics import metrics
 from actors.settings import Settings
 from backends.config import backends_from_tables
 from protos import (
@@ -31,7 +32,7 @@ from services.decisions_api import DecisionsApi
 from services.federation_api import FederationApi
 from services.jobs_api import JobsApi
 from services.reconcile import reconcile_outage
-from services.solving import Solving, count_request
+from services.solving import Solving
 from solvers.registry import KINDS, problem_kind
 from store.keys import Principal, Role
 from store.store import Store
@@ -105,11 +106,11 @@ class Call:
         context.set_trailing_metadata([("x-correlation-id", self.correlation_id)])
 
     def succeeded(self) -> None:
-        count_request(self._method, "OK")
+        metrics().requests.labels(self._method, "OK").inc()
 
     def failed(self, error: Exception) -> None:
         code = errors.answer(self._context, error, self.correlation_id)
-        count_request(self._method, code.name)
+        metrics().requests.labels(self._method, code.name).inc()
         log = logs.logger().bind(method=self._method, code=code.name)
         if code is grpc.StatusCode.INTERNAL:
             log.error("call_failed", exc_info=error)
@@ -139,8 +140,7 @@ class Gateway:
         self._decisions = DecisionsApi(store)
         for name in KINDS:
             problem_kind(name).warm()
-        upkeep = (self._solving.watch_scheduler(), self._solving.end_abandoned())
-        self._upkeep = [asyncio.ensure_future(task) for task in upkeep]
+        self._upkeep = [asyncio.ensure_future(task) for task in self._solving.upkeep()]
 
     # RoutingService
 

@@ -1,0 +1,204 @@
+"""The door of a request: validate everything, convert, store the job, start its insurance."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ray.exceptions import RayError
+
+from actors import logs
+from actors.messages import Box, SolveOrder
+from actors.names import SCHEDULER, actor
+from actors.settings import Settings
+from federation.admission import admit
+from federation.policy import Policy
+from services.background import Background, result_of
+from services.convert.common import policy_from_message, policy_to_json
+from services.insurance import Insurance, Insured
+from services.kinds import ServiceKind, service_kinds
+from solvers import canonical
+from solvers.errors import FieldViolation, IdempotencyConflict, InvalidProblem, TooBusy
+from solvers.registry import problem_kind
+from store.jobs import AcceptedJob
+from store.keys import Principal
+from store.store import Store
+
+_PULSE_S = 0.5
+_SERVICE_S = 0.5
+"""How long a job keeps a worker while others wait: the fair queue's quantum."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that is in the store. ``guard_at_s`` (monotonic): when the insurance takes over."""
+
+    kind: ServiceKind
+    job_id: str
+    is_new: bool
+    problem: Any
+    order: SolveOrder
+    received_s: float
+    guard_at_s: float
+    insurance: Future[Insured]
+
+
+class Acceptance:
+    """Takes requests in, as long as the queue has room."""
+
+    def __init__(
+        self, settings: Settings, store: Store, known_backends: frozenset[str], background: Background
+    ) -> None:
+        self._settings, self._store, self._known_backends = settings, store, known_backends
+        self._background = background
+        self._insurance = Insurance(threads=2)
+        self._queue_length, self._workers = 0, settings.workers
+        self.in_flight = 0
+        """Calls being answered: many may end at the same moment."""
+
+    async def accept(
+        self, principal: Principal, kind_name: str, request: Any, correlation_id: str, awaited: bool = True
+    ) -> Accepted:
+        """Validate everything, store the job, start its insurance (where the caller waits: ``awaited``).
+
+        While the store does not answer, a caller who waits gets the insurance alone: the job has no id then.
+
+        Raises
+        ------
+        InvalidProblem
+            Naming every field at fault; nothing is stored.
+        TooBusy
+            When the queue is full, or the store does not answer and nobody waits for an insurance.
+        IdempotencyConflict
+            When the key was used with another request.
+
+        """
+        received_s = time.monotonic()
+        now = datetime.now(UTC)
+        kind = service_kinds()[kind_name]
+        size = request.ByteSize()
+        if size > self._settings.max_message_bytes:
+            limit = self._settings.max_message_bytes
+            raise InvalidProblem([FieldViolation("problem", f"is {size} bytes", f"at most {limit} bytes a request")])
+        if size > 100_000:  # keep the event loop free
+            problem, policy = await asyncio.to_thread(self._convert, kind, request)
+        else:
+            problem, policy = self._convert(kind, request)
+        # However long the queue is, the insurance answers by the deadline: only a full queue turns a request away.
+        admit(self._queue_length, self._workers, _SERVICE_S, math.inf, self._settings.max_queued_jobs)
+        guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self.in_flight, size)
+        insurance = (
+            self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
+        )
+        storing = self._background.spawn(
+            asyncio.to_thread(self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now)
+        )
+        try:
+            digest, job = await asyncio.wait_for(
+                asyncio.shield(storing), max(0.01, guard_at_s - commit_s(policy.deadline_s) - time.monotonic())
+            )
+        except (InvalidProblem, IdempotencyConflict):
+            raise
+        except Exception as error:
+            logs.logger().error("store_unreachable", exc_info=True)
+            if not awaited:
+                raise TooBusy("the store does not answer, so nothing can be accepted", 1.0) from error
+            digest, job = "", AcceptedJob("", is_new=True)
+        order = SolveOrder(
+            job_id=job.job_id,
+            tenant=principal.tenant,
+            project=request.project,
+            kind=kind_name,
+            correlation_id=correlation_id,
+            request_digest=digest,
+            policy=policy,
+            problem=Box.pack(problem),
+            accepted_at=now,
+            finish_by_s=time.time() + guard_at_s - time.monotonic() - commit_s(policy.deadline_s),
+        )
+        return Accepted(kind, job.job_id, job.is_new, problem, order, received_s, guard_at_s, insurance)
+
+    def _convert(self, kind: ServiceKind, request: Any) -> tuple[Any, Policy]:
+        """Problem and policy; raises one `InvalidProblem` with the violations of both."""
+        violations: list[FieldViolation] = []
+        problem: Any = None
+        policy = Policy()
+        try:
+            policy = policy_from_message(request.policy, self._known_backends, secrets.randbits(52))
+        except InvalidProblem as error:
+            violations += error.violations
+        if len(request.project) > 63:
+            violations.append(FieldViolation("project", f"has {len(request.project)} characters", "at most 63"))
+        try:
+            problem = kind.convert.problem_from_message(request.problem)
+        except InvalidProblem as error:
+            violations += [replace(v, path=f"problem.{v.path}" if v.path else "problem") for v in error.violations]
+        if violations:
+            raise InvalidProblem(violations)
+        return problem, policy
+
+    def _store_job(
+        self,
+        tenant: str,
+        kind: ServiceKind,
+        problem: Any,
+        request: Any,
+        policy: Policy,
+        correlation_id: str,
+        now: datetime,
+    ) -> tuple[str, Any]:
+        stored = canonical.dumps(
+            {
+                "kind": kind.name,
+                "project": request.project,
+                "policy": policy_to_json(request.policy),
+                "problem": problem_kind(kind.name).codec.problem_to_json(problem),
+            }
+        )
+        digest = self._store.artifacts.put(stored)
+        job = self._store.jobs.accept(
+            tenant=tenant,
+            kind=kind.name,
+            request_digest=digest,
+            idempotency_key=policy.idempotency_key or None,
+            deadline_at=now + timedelta(seconds=policy.deadline_s),
+            priority=policy.priority,
+            labels=dict(policy.labels),
+            policy_json=policy.to_json(),
+            correlation_id=correlation_id,
+            now=now,
+        )
+        return digest, job
+
+    async def watch_scheduler(self) -> None:
+        """Keep the queue length that admission goes by. Runs as long as the gateway."""
+        while True:
+            try:
+                pulse = await asyncio.wait_for(result_of(actor(SCHEDULER).pulse.remote()), 1.0)
+            except (RayError, TimeoutError, ValueError):
+                self._queue_length = 0  # unknown: insurance answers
+            else:
+                self._queue_length, self._workers = pulse.queue_length, pulse.workers
+            await asyncio.sleep(_PULSE_S)
+
+
+def reply_s(deadline_s: float, in_flight: int = 0, size_bytes: int = 0) -> float:
+    """Kept back for the insurance's commit and the reply, in seconds.
+
+    More when many may end at the same moment, and for large plans: building a reply takes about 0.5 us a byte of its
+    request.
+    """
+    crowd_s = min(0.15 * deadline_s, 0.008 * in_flight)
+    building_s = min(0.2 * deadline_s, 0.5e-6 * size_bytes)
+    return 0.025 + min(0.2, 0.005 * deadline_s) + crowd_s + building_s
+
+
+def commit_s(deadline_s: float) -> float:
+    """How much sooner than the insurance takes over a coordinator has to be done, in seconds."""
+    return 0.01 + min(0.1, 0.005 * deadline_s)
