@@ -10,6 +10,7 @@ from typing import Any
 from numba import njit
 
 KERNELS = (
+    "advice/places",
     "arrays",
     "compiled",
     "construction",
