@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -1046,3 +1047,461 @@ class UnassignedVisit(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnassignedVisit: _TypeAlias = UnassignedVisit  # noqa: Y015
+
+@_typing.final
+class ValidateToursRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def problem(self) -> Global___RoutingProblem: ...
+    def __init__(
+        self,
+        *,
+        problem: Global___RoutingProblem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateToursRequest: _TypeAlias = ValidateToursRequest  # noqa: Y015
+
+@_typing.final
+class ValidateToursResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldFault(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_FIELD_NUMBER: _builtins.int
+        DESCRIPTION_FIELD_NUMBER: _builtins.int
+        field: _builtins.str
+        description: _builtins.str
+        """its value, and what is allowed"""
+        def __init__(
+            self,
+            *,
+            field: _builtins.str = ...,
+            description: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VALID_FIELD_NUMBER: _builtins.int
+    FAULTS_FIELD_NUMBER: _builtins.int
+    IMPOSSIBLE_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    STOPS_FIELD_NUMBER: _builtins.int
+    MANDATORY_STOPS_FIELD_NUMBER: _builtins.int
+    VEHICLES_FIELD_NUMBER: _builtins.int
+    STRATEGIES_FIELD_NUMBER: _builtins.int
+    valid: _builtins.bool
+    """it would be accepted"""
+    digest: _builtins.str
+    """of the problem, as in decision records; empty when not valid"""
+    stops: _builtins.int
+    mandatory_stops: _builtins.int
+    vehicles: _builtins.int
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidateToursResponse.FieldFault]:
+        """why not; paths start with "problem." """
+
+    @_builtins.property
+    def impossible(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnassignedVisit]:
+        """what no vehicle can serve even alone; mandatory or not"""
+
+    @_builtins.property
+    def strategies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """that honour every feature of it"""
+
+    def __init__(
+        self,
+        *,
+        valid: _builtins.bool = ...,
+        faults: _abc.Iterable[Global___ValidateToursResponse.FieldFault] | None = ...,
+        impossible: _abc.Iterable[Global___UnassignedVisit] | None = ...,
+        digest: _builtins.str = ...,
+        stops: _builtins.int = ...,
+        mandatory_stops: _builtins.int = ...,
+        vehicles: _builtins.int = ...,
+        strategies: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "faults", b"faults", "impossible", b"impossible", "mandatory_stops", b"mandatory_stops", "stops", b"stops", "strategies", b"strategies", "valid", b"valid", "vehicles", b"vehicles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateToursResponse: _TypeAlias = ValidateToursResponse  # noqa: Y015
+
+@_typing.final
+class AnalyzeToursRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    ROUTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def problem(self) -> Global___RoutingProblem: ...
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InitialRoute]:
+        """the plan, by ids; it may break any limit"""
+
+    def __init__(
+        self,
+        *,
+        problem: Global___RoutingProblem | None = ...,
+        routes: _abc.Iterable[Global___InitialRoute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "routes", b"routes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnalyzeToursRequest: _TypeAlias = AnalyzeToursRequest  # noqa: Y015
+
+@_typing.final
+class AnalyzeToursResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TermsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    FEASIBLE_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    VIOLATIONS_FIELD_NUMBER: _builtins.int
+    feasible: _builtins.bool
+    objective: _builtins.float
+    @_builtins.property
+    def plan(self) -> Global___RoutingPlan:
+        """with times, loads and costs"""
+
+    @_builtins.property
+    def terms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """fixed, distance, duration, prizes; they sum to the objective"""
+
+    @_builtins.property
+    def violations(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Violation]: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___RoutingPlan | None = ...,
+        feasible: _builtins.bool = ...,
+        objective: _builtins.float = ...,
+        terms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        violations: _abc.Iterable[_common_pb2.Violation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feasible", b"feasible", "objective", b"objective", "plan", b"plan", "terms", b"terms", "violations", b"violations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnalyzeToursResponse: _TypeAlias = AnalyzeToursResponse  # noqa: Y015
+
+@_typing.final
+class RecommendInsertionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    ROUTES_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    MAX_PLACES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """of the visit or shipment"""
+    max_places: _builtins.int
+    """1 - 1,000; absent: 10"""
+    @_builtins.property
+    def problem(self) -> Global___RoutingProblem:
+        """with the visit or shipment in it"""
+
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InitialRoute]:
+        """the plan without it"""
+
+    def __init__(
+        self,
+        *,
+        problem: Global___RoutingProblem | None = ...,
+        routes: _abc.Iterable[Global___InitialRoute] | None = ...,
+        id: _builtins.str = ...,
+        max_places: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_places", b"_max_places", "max_places", b"max_places", "problem", b"problem"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_places", b"_max_places", "id", b"id", "max_places", b"max_places", "problem", b"problem", "routes", b"routes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_places: _TypeAlias = _typing.Literal["max_places"]  # noqa: Y015
+    _WhichOneofArgType__max_places: _TypeAlias = _typing.Literal["_max_places", b"_max_places"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_places) -> _WhichOneofReturnType__max_places | None: ...
+
+Global___RecommendInsertionRequest: _TypeAlias = RecommendInsertionRequest  # noqa: Y015
+
+@_typing.final
+class RecommendInsertionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___InsertionPlace]:
+        """cheapest first; every one keeps all limits"""
+
+    @_builtins.property
+    def reason(self) -> Global___UnassignedVisit:
+        """present when there is none"""
+
+    def __init__(
+        self,
+        *,
+        places: _abc.Iterable[Global___InsertionPlace] | None = ...,
+        reason: Global___UnassignedVisit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["places", b"places", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecommendInsertionResponse: _TypeAlias = RecommendInsertionResponse  # noqa: Y015
+
+@_typing.final
+class InsertionPlace(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    VEHICLE_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    EXTRA_COST_FIELD_NUMBER: _builtins.int
+    START_S_FIELD_NUMBER: _builtins.int
+    DELAY_S_FIELD_NUMBER: _builtins.int
+    route: _builtins.int
+    """index into the request's routes; absent: a vehicle without a route"""
+    vehicle: _builtins.str
+    """id of the type"""
+    extra_cost: _builtins.float
+    """what the route costs more; its whole cost on a new one"""
+    delay_s: _builtins.float
+    """the most that another stop of the route is served later"""
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """place among the stops of the route afterwards, from 0; of a shipment, of both legs"""
+
+    @_builtins.property
+    def start_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """of service, as positions"""
+
+    def __init__(
+        self,
+        *,
+        route: _builtins.int | None = ...,
+        vehicle: _builtins.str = ...,
+        positions: _abc.Iterable[_builtins.int] | None = ...,
+        extra_cost: _builtins.float = ...,
+        start_s: _abc.Iterable[_builtins.float] | None = ...,
+        delay_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_route", b"_route", "route", b"route"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_route", b"_route", "delay_s", b"delay_s", "extra_cost", b"extra_cost", "positions", b"positions", "route", b"route", "start_s", b"start_s", "vehicle", b"vehicle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__route: _TypeAlias = _typing.Literal["route"]  # noqa: Y015
+    _WhichOneofArgType__route: _TypeAlias = _typing.Literal["_route", b"_route"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__route) -> _WhichOneofReturnType__route | None: ...
+
+Global___InsertionPlace: _TypeAlias = InsertionPlace  # noqa: Y015
+
+@_typing.final
+class ExplainInfeasibilityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    MAX_TIME_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    seed: _builtins.int
+    """of the heuristic; absent: 0"""
+    @_builtins.property
+    def problem(self) -> Global___RoutingProblem: ...
+    @_builtins.property
+    def max_time(self) -> _duration_pb2.Duration:
+        """0.1 - 60 s; absent: 5 s"""
+
+    def __init__(
+        self,
+        *,
+        problem: Global___RoutingProblem | None = ...,
+        max_time: _duration_pb2.Duration | None = ...,
+        seed: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_time", b"max_time", "problem", b"problem", "seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_time", b"max_time", "problem", b"problem", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+
+Global___ExplainInfeasibilityRequest: _TypeAlias = ExplainInfeasibilityRequest  # noqa: Y015
+
+@_typing.final
+class ExplainInfeasibilityResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Cause:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ExplainInfeasibilityResponse._Cause.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CAUSE_UNSPECIFIED: ExplainInfeasibilityResponse._Cause.ValueType  # 0
+        ALONE: ExplainInfeasibilityResponse._Cause.ValueType  # 1
+        """no vehicle can serve it even alone"""
+        FLEET_LOAD: ExplainInfeasibilityResponse._Cause.ValueType  # 2
+        """their load exceeds what the vehicles they may use carry"""
+        TOGETHER: ExplainInfeasibilityResponse._Cause.ValueType  # 3
+        """limits on times, places and vehicles taken together"""
+
+    class Cause(_Cause, metaclass=_CauseEnumTypeWrapper): ...
+    CAUSE_UNSPECIFIED: ExplainInfeasibilityResponse.Cause.ValueType  # 0
+    ALONE: ExplainInfeasibilityResponse.Cause.ValueType  # 1
+    """no vehicle can serve it even alone"""
+    FLEET_LOAD: ExplainInfeasibilityResponse.Cause.ValueType  # 2
+    """their load exceeds what the vehicles they may use carry"""
+    TOGETHER: ExplainInfeasibilityResponse.Cause.ValueType  # 3
+    """limits on times, places and vehicles taken together"""
+
+    class _Limits:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LimitsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ExplainInfeasibilityResponse._Limits.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        LIMITS_UNSPECIFIED: ExplainInfeasibilityResponse._Limits.ValueType  # 0
+        FLEET_SIZE: ExplainInfeasibilityResponse._Limits.ValueType  # 1
+        TIME_WINDOWS: ExplainInfeasibilityResponse._Limits.ValueType  # 2
+        """and pinned starts"""
+        LOAD_LIMITS: ExplainInfeasibilityResponse._Limits.ValueType  # 3
+        ROUTE_LIMITS: ExplainInfeasibilityResponse._Limits.ValueType  # 4
+        """shifts, max_duration_s, max_distance, max_stops"""
+        VEHICLE_RULES: ExplainInfeasibilityResponse._Limits.ValueType  # 5
+        """allowed, forbidden and pinned vehicles, skills"""
+
+    class Limits(_Limits, metaclass=_LimitsEnumTypeWrapper): ...
+    LIMITS_UNSPECIFIED: ExplainInfeasibilityResponse.Limits.ValueType  # 0
+    FLEET_SIZE: ExplainInfeasibilityResponse.Limits.ValueType  # 1
+    TIME_WINDOWS: ExplainInfeasibilityResponse.Limits.ValueType  # 2
+    """and pinned starts"""
+    LOAD_LIMITS: ExplainInfeasibilityResponse.Limits.ValueType  # 3
+    ROUTE_LIMITS: ExplainInfeasibilityResponse.Limits.ValueType  # 4
+    """shifts, max_duration_s, max_distance, max_stops"""
+    VEHICLE_RULES: ExplainInfeasibilityResponse.Limits.ValueType  # 5
+    """allowed, forbidden and pinned vehicles, skills"""
+
+    @_typing.final
+    class Conflict(_message.Message):
+        """Visits and shipments that cannot all be served."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        IDS_FIELD_NUMBER: _builtins.int
+        CAUSE_FIELD_NUMBER: _builtins.int
+        DETAIL_FIELD_NUMBER: _builtins.int
+        PROVED_FIELD_NUMBER: _builtins.int
+        MINIMAL_FIELD_NUMBER: _builtins.int
+        REMEDIES_FIELD_NUMBER: _builtins.int
+        cause: Global___ExplainInfeasibilityResponse.Cause.ValueType
+        detail: _builtins.str
+        """in words, with the figures"""
+        proved: _builtins.bool
+        """certain; otherwise the quick heuristic found no plan for them"""
+        minimal: _builtins.bool
+        """leaving out any one of them gives a plan for the others"""
+        @_builtins.property
+        def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+        @_builtins.property
+        def remedies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainInfeasibilityResponse.Remedy]: ...
+        def __init__(
+            self,
+            *,
+            ids: _abc.Iterable[_builtins.str] | None = ...,
+            cause: Global___ExplainInfeasibilityResponse.Cause.ValueType = ...,
+            detail: _builtins.str = ...,
+            proved: _builtins.bool = ...,
+            minimal: _builtins.bool = ...,
+            remedies: _abc.Iterable[Global___ExplainInfeasibilityResponse.Remedy] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "detail", b"detail", "ids", b"ids", "minimal", b"minimal", "proved", b"proved", "remedies", b"remedies"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Remedy(_message.Message):
+        """A plan for the whole set was found with these limits lifted, the others kept."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LIMITS_FIELD_NUMBER: _builtins.int
+        VEHICLE_FIELD_NUMBER: _builtins.int
+        limits: Global___ExplainInfeasibilityResponse.Limits.ValueType
+        vehicle: _builtins.str
+        """with FLEET_SIZE: the type of which one more was enough"""
+        def __init__(
+            self,
+            *,
+            limits: Global___ExplainInfeasibilityResponse.Limits.ValueType = ...,
+            vehicle: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "vehicle", b"vehicle"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    CONFLICTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___RoutingPlan:
+        """A plan that serves all that must be served; then there are no conflicts. Optional visits are not looked at."""
+
+    @_builtins.property
+    def conflicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainInfeasibilityResponse.Conflict]: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___RoutingPlan | None = ...,
+        conflicts: _abc.Iterable[Global___ExplainInfeasibilityResponse.Conflict] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainInfeasibilityResponse: _TypeAlias = ExplainInfeasibilityResponse  # noqa: Y015

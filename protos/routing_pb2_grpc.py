@@ -51,6 +51,26 @@ class RoutingServiceStub:
                 request_serializer=protos_dot_routing__pb2.OptimizeToursRequest.SerializeToString,
                 response_deserializer=protos_dot_routing__pb2.OptimizeToursResponse.FromString,
                 _registered_method=True)
+        self.ValidateTours = channel.unary_unary(
+                '/isinglass.v1.RoutingService/ValidateTours',
+                request_serializer=protos_dot_routing__pb2.ValidateToursRequest.SerializeToString,
+                response_deserializer=protos_dot_routing__pb2.ValidateToursResponse.FromString,
+                _registered_method=True)
+        self.AnalyzeTours = channel.unary_unary(
+                '/isinglass.v1.RoutingService/AnalyzeTours',
+                request_serializer=protos_dot_routing__pb2.AnalyzeToursRequest.SerializeToString,
+                response_deserializer=protos_dot_routing__pb2.AnalyzeToursResponse.FromString,
+                _registered_method=True)
+        self.RecommendInsertion = channel.unary_unary(
+                '/isinglass.v1.RoutingService/RecommendInsertion',
+                request_serializer=protos_dot_routing__pb2.RecommendInsertionRequest.SerializeToString,
+                response_deserializer=protos_dot_routing__pb2.RecommendInsertionResponse.FromString,
+                _registered_method=True)
+        self.ExplainInfeasibility = channel.unary_unary(
+                '/isinglass.v1.RoutingService/ExplainInfeasibility',
+                request_serializer=protos_dot_routing__pb2.ExplainInfeasibilityRequest.SerializeToString,
+                response_deserializer=protos_dot_routing__pb2.ExplainInfeasibilityResponse.FromString,
+                _registered_method=True)
 
 
 class RoutingServiceServicer:
@@ -77,6 +97,37 @@ class RoutingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ValidateTours(self, request, context):
+        """The methods below answer at once: they solve nothing and store nothing.
+
+        Whether a problem would be accepted, what cannot be served whatever the plan, and who would solve it. Faults of the
+        problem are part of the answer, not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnalyzeTours(self, request, context):
+        """What a given plan costs and which limits it breaks, by the verifier.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecommendInsertion(self, request, context):
+        """Where one more visit or shipment fits on a plan, the cheapest places first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainInfeasibility(self, request, context):
+        """Why no plan serves all that must be served. Takes up to max_time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RoutingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -89,6 +140,26 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.StreamTours,
                     request_deserializer=protos_dot_routing__pb2.OptimizeToursRequest.FromString,
                     response_serializer=protos_dot_routing__pb2.OptimizeToursResponse.SerializeToString,
+            ),
+            'ValidateTours': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateTours,
+                    request_deserializer=protos_dot_routing__pb2.ValidateToursRequest.FromString,
+                    response_serializer=protos_dot_routing__pb2.ValidateToursResponse.SerializeToString,
+            ),
+            'AnalyzeTours': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnalyzeTours,
+                    request_deserializer=protos_dot_routing__pb2.AnalyzeToursRequest.FromString,
+                    response_serializer=protos_dot_routing__pb2.AnalyzeToursResponse.SerializeToString,
+            ),
+            'RecommendInsertion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecommendInsertion,
+                    request_deserializer=protos_dot_routing__pb2.RecommendInsertionRequest.FromString,
+                    response_serializer=protos_dot_routing__pb2.RecommendInsertionResponse.SerializeToString,
+            ),
+            'ExplainInfeasibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainInfeasibility,
+                    request_deserializer=protos_dot_routing__pb2.ExplainInfeasibilityRequest.FromString,
+                    response_serializer=protos_dot_routing__pb2.ExplainInfeasibilityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -152,6 +223,114 @@ class RoutingService:
             '/isinglass.v1.RoutingService/StreamTours',
             protos_dot_routing__pb2.OptimizeToursRequest.SerializeToString,
             protos_dot_routing__pb2.OptimizeToursResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateTours(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isinglass.v1.RoutingService/ValidateTours',
+            protos_dot_routing__pb2.ValidateToursRequest.SerializeToString,
+            protos_dot_routing__pb2.ValidateToursResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeTours(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isinglass.v1.RoutingService/AnalyzeTours',
+            protos_dot_routing__pb2.AnalyzeToursRequest.SerializeToString,
+            protos_dot_routing__pb2.AnalyzeToursResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecommendInsertion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isinglass.v1.RoutingService/RecommendInsertion',
+            protos_dot_routing__pb2.RecommendInsertionRequest.SerializeToString,
+            protos_dot_routing__pb2.RecommendInsertionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainInfeasibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isinglass.v1.RoutingService/ExplainInfeasibility',
+            protos_dot_routing__pb2.ExplainInfeasibilityRequest.SerializeToString,
+            protos_dot_routing__pb2.ExplainInfeasibilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,18 @@ class RoutingServiceStub:
     """Solve and answer by the deadline."""
     StreamTours: _grpc.UnaryStreamMultiCallable[_routing_pb2.OptimizeToursRequest, _routing_pb2.OptimizeToursResponse]
     """As OptimizeTours; a message for each better plan, the last one being the answer."""
+    ValidateTours: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ValidateToursRequest, _routing_pb2.ValidateToursResponse]
+    """The methods below answer at once: they solve nothing and store nothing.
+
+    Whether a problem would be accepted, what cannot be served whatever the plan, and who would solve it. Faults of the
+    problem are part of the answer, not an error.
+    """
+    AnalyzeTours: _grpc.UnaryUnaryMultiCallable[_routing_pb2.AnalyzeToursRequest, _routing_pb2.AnalyzeToursResponse]
+    """What a given plan costs and which limits it breaks, by the verifier."""
+    RecommendInsertion: _grpc.UnaryUnaryMultiCallable[_routing_pb2.RecommendInsertionRequest, _routing_pb2.RecommendInsertionResponse]
+    """Where one more visit or shipment fits on a plan, the cheapest places first."""
+    ExplainInfeasibility: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ExplainInfeasibilityRequest, _routing_pb2.ExplainInfeasibilityResponse]
+    """Why no plan serves all that must be served. Takes up to max_time."""
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
@@ -61,6 +73,18 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """Solve and answer by the deadline."""
     StreamTours: _aio.UnaryStreamMultiCallable[_routing_pb2.OptimizeToursRequest, _routing_pb2.OptimizeToursResponse]  # type: ignore[assignment]
     """As OptimizeTours; a message for each better plan, the last one being the answer."""
+    ValidateTours: _aio.UnaryUnaryMultiCallable[_routing_pb2.ValidateToursRequest, _routing_pb2.ValidateToursResponse]  # type: ignore[assignment]
+    """The methods below answer at once: they solve nothing and store nothing.
+
+    Whether a problem would be accepted, what cannot be served whatever the plan, and who would solve it. Faults of the
+    problem are part of the answer, not an error.
+    """
+    AnalyzeTours: _aio.UnaryUnaryMultiCallable[_routing_pb2.AnalyzeToursRequest, _routing_pb2.AnalyzeToursResponse]  # type: ignore[assignment]
+    """What a given plan costs and which limits it breaks, by the verifier."""
+    RecommendInsertion: _aio.UnaryUnaryMultiCallable[_routing_pb2.RecommendInsertionRequest, _routing_pb2.RecommendInsertionResponse]  # type: ignore[assignment]
+    """Where one more visit or shipment fits on a plan, the cheapest places first."""
+    ExplainInfeasibility: _aio.UnaryUnaryMultiCallable[_routing_pb2.ExplainInfeasibilityRequest, _routing_pb2.ExplainInfeasibilityResponse]  # type: ignore[assignment]
+    """Why no plan serves all that must be served. Takes up to max_time."""
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans tours of vehicles.
@@ -87,5 +111,41 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_routing_pb2.OptimizeToursResponse], _abc.AsyncIterator[_routing_pb2.OptimizeToursResponse]]:
         """As OptimizeTours; a message for each better plan, the last one being the answer."""
+
+    @_abc_1.abstractmethod
+    def ValidateTours(
+        self,
+        request: _routing_pb2.ValidateToursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ValidateToursResponse, _abc.Awaitable[_routing_pb2.ValidateToursResponse]]:
+        """The methods below answer at once: they solve nothing and store nothing.
+
+        Whether a problem would be accepted, what cannot be served whatever the plan, and who would solve it. Faults of the
+        problem are part of the answer, not an error.
+        """
+
+    @_abc_1.abstractmethod
+    def AnalyzeTours(
+        self,
+        request: _routing_pb2.AnalyzeToursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.AnalyzeToursResponse, _abc.Awaitable[_routing_pb2.AnalyzeToursResponse]]:
+        """What a given plan costs and which limits it breaks, by the verifier."""
+
+    @_abc_1.abstractmethod
+    def RecommendInsertion(
+        self,
+        request: _routing_pb2.RecommendInsertionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.RecommendInsertionResponse, _abc.Awaitable[_routing_pb2.RecommendInsertionResponse]]:
+        """Where one more visit or shipment fits on a plan, the cheapest places first."""
+
+    @_abc_1.abstractmethod
+    def ExplainInfeasibility(
+        self,
+        request: _routing_pb2.ExplainInfeasibilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ExplainInfeasibilityResponse, _abc.Awaitable[_routing_pb2.ExplainInfeasibilityResponse]]:
+        """Why no plan serves all that must be served. Takes up to max_time."""
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

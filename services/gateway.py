@@ -26,7 +26,7 @@ from protos import (
     routing_pb2,
     sampling_pb2,
 )
-from services import errors
+from services import errors, tours_api
 from services.auth import Doorkeeper, correlation_id
 from services.decisions_api import DecisionsApi
 from services.federation_api import FederationApi
@@ -138,6 +138,7 @@ class Gateway:
         self._jobs = JobsApi(settings, store, self._solving)
         self._federation = FederationApi(store)
         self._decisions = DecisionsApi(store)
+        self._tours = tours_api.ToursApi(settings.max_message_bytes)
         for name in KINDS:
             problem_kind(name).warm()
         self._upkeep = [asyncio.ensure_future(task) for task in self._solving.upkeep()]
@@ -151,6 +152,22 @@ class Gateway:
     @stream(routing_pb2.OptimizeToursResponse, Role.SUBMITTER)
     def StreamTours(self, call: Call, request: Any) -> AsyncIterator[Any]:
         return self._stream(call, "routing", request)
+
+    @unary(routing_pb2.ValidateToursResponse, Role.SUBMITTER)
+    async def ValidateTours(self, call: Call, request: Any) -> Any:
+        return await self._tours.run(tours_api.validate, request)
+
+    @unary(routing_pb2.AnalyzeToursResponse, Role.SUBMITTER)
+    async def AnalyzeTours(self, call: Call, request: Any) -> Any:
+        return await self._tours.run(tours_api.analyze, request)
+
+    @unary(routing_pb2.RecommendInsertionResponse, Role.SUBMITTER)
+    async def RecommendInsertion(self, call: Call, request: Any) -> Any:
+        return await self._tours.run(tours_api.recommend, request)
+
+    @unary(routing_pb2.ExplainInfeasibilityResponse, Role.SUBMITTER)
+    async def ExplainInfeasibility(self, call: Call, request: Any) -> Any:
+        return await self._tours.run(tours_api.explain_infeasibility, request)
 
     # InvoiceService
 

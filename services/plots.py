@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEGEND_ROUTES = 28
-_STYLE = {
+STYLE = {
     "svg.fonttype": "none",  # text stays text: smaller, searchable, and readable to screen readers
     "svg.hashsalt": "isinglass",  # the same plan gives the same bytes
     "font.family": "sans-serif",
     "font.size": 9,
 }
-_INK, _GREY, _ALARM = "#1b1f24", "#8c959f", "#b42318"
+INK, GREY, ALARM = "#1b1f24", "#8c959f", "#b42318"
 
 
 def route_map_svg(problem: RoutingProblem, plan: RoutingPlan, verdict: Verdict) -> str:
@@ -40,7 +40,7 @@ def route_map_svg(problem: RoutingProblem, plan: RoutingPlan, verdict: Verdict) 
 
     routes = schedule(problem, plan)
     xy = _positions(problem)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.0, 7.2), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -126,29 +126,27 @@ def _draw_places(axes: Axes, problem: RoutingProblem, plan: RoutingPlan, xy: Flo
     if left:
         points = xy[problem.stop_location[left]]
         label = f"not served: {len(left)} stop{'s' if len(left) != 1 else ''}"
-        axes.scatter(points[:, 0], points[:, 1], s=26, marker="x", color=_ALARM, linewidths=1.2, label=label, zorder=5)
+        axes.scatter(points[:, 0], points[:, 1], s=26, marker="x", color=ALARM, linewidths=1.2, label=label, zorder=5)
     depots = sorted({int(k) for k in (*problem.vehicle_start, *problem.vehicle_end) if k >= 0})
     if depots:
         label = "depot" if len(depots) == 1 else f"{len(depots)} depots"
         points = xy[depots]
-        axes.scatter(
-            points[:, 0], points[:, 1], s=90, marker="s", color=_INK, edgecolors="white", label=label, zorder=6
-        )
+        axes.scatter(points[:, 0], points[:, 1], s=90, marker="s", color=INK, edgecolors="white", label=label, zorder=6)
 
 
 def _frame(axes: Axes, problem: RoutingProblem, xy: FloatArray) -> None:
     aspect = 1.0
     if problem.coordinates is Coordinates.LAT_LNG:
         aspect = 1.0 / max(math.cos(math.radians(float(xy[:, 1].mean()))), 0.05)
-        axes.set_xlabel("longitude", color=_GREY)
-        axes.set_ylabel("latitude", color=_GREY)
+        axes.set_xlabel("longitude", color=GREY)
+        axes.set_ylabel("latitude", color=GREY)
     elif problem.coordinates is Coordinates.NONE:
-        axes.set_xlabel("places estimated from distances", color=_GREY)
+        axes.set_xlabel("places estimated from distances", color=GREY)
         axes.set_xticks([])
         axes.set_yticks([])
     axes.set_aspect(aspect, adjustable="datalim")
     axes.margins(0.04)
-    axes.tick_params(colors=_GREY, length=0, labelsize=8)
+    axes.tick_params(colors=GREY, length=0, labelsize=8)
     axes.grid(color="#eaeef2", linewidth=0.7, zorder=0)
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
@@ -164,7 +162,7 @@ def _caption(axes: Axes, problem: RoutingProblem, routes: tuple[PlannedRoute, ..
     if not verdict.feasible:
         first = verdict.violations[0]
         title += f"\nnot feasible: {len(verdict.violations)} broken, first {first.constraint} at {first.entity}"
-    axes.set_title(title, loc="left", color=_INK if verdict.feasible else _ALARM, fontsize=11)
+    axes.set_title(title, loc="left", color=INK if verdict.feasible else ALARM, fontsize=11)
     handles, labels = axes.get_legend_handles_labels()
     hidden = len(routes) - sum(1 for label in labels if " #" in label)
     note = f"the first {len(routes) - hidden} of {len(routes)} routes" if hidden > 0 else None

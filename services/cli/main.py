@@ -29,6 +29,7 @@ from services.cli.output import (
 from services.cli.output import error_json as error_object
 from services.cli.session import Session
 from services.cli.solve import sample, solve
+from services.cli.tours import tours
 from solvers.errors import IsinglassError, PolicyUnmet
 
 
@@ -76,7 +77,23 @@ def cli(
     context.obj = Session(state_dir, config_path, address, certificate_authority)
 
 
-for command in (up, down, status, solve, sample, jobs, backends, budget, decisions, verify, replay, keys, batch, bench):
+for command in (
+    up,
+    down,
+    status,
+    solve,
+    sample,
+    tours,
+    jobs,
+    backends,
+    budget,
+    decisions,
+    verify,
+    replay,
+    keys,
+    batch,
+    bench,
+):
     cli.add_command(command)
 
 

@@ -1,7 +1,8 @@
-"""``--plot``: the route map or the cash curve of an answer, as SVG."""
+"""``--plot`` and ``--gantt``: pictures of an answer as SVG."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import click
 from services.cli.output import note
 from services.cli.read import Question
 
+Picture = Callable[[Question, Any], str]
 
-def write_plot(question: Question, response: Any, path: Path) -> bool:
+
+def write_plot(question: Question, response: Any, draw: Picture, path: Path) -> bool:
     """Write the picture of ``response`` to ``path``; whether it could. Says why not on standard error."""
     if not response.HasField("plan"):
         note(f"isinglass: there is no plan to draw; {click.format_filename(path)} was not written")
         return True
-    text = svg(question, response)
+    text = draw(question, response)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -41,3 +44,13 @@ def svg(question: Question, response: Any) -> str:
 
     payments = invoices.problem_from_message(question.request.problem)
     return cash_curve_svg(payments, invoices.plan_from_message(payments, response.plan))
+
+
+def gantt(question: Question, response: Any) -> str:
+    """The routes of ``response`` against time."""
+    from services.convert import routing
+    from services.plots_gantt import gantt_svg
+
+    problem = routing.problem_from_message(question.request.problem)
+    plan = routing.plan_from_message(problem, response.plan)
+    return gantt_svg(problem, plan, problem.verify(plan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from services.cli import progress
 from services.cli.answer import answer_json
 from services.cli.output import EXIT_OK, EXIT_REFUSED, note, print_json
-from services.cli.plot import write_plot
+from services.cli.plot import Picture, gantt, svg, write_plot
 from services.cli.policy import PolicyOptions, policy_options
 from services.cli.read import KINDS, Question, read_file
 from services.cli.session import Session
@@ -38,10 +39,24 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write the route map or the cash curve as SVG.",
 )
+@click.option(
+    "--gantt",
+    "gantt_path",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write who is where when, of routes, as SVG.",
+)
 @_JSON
 @click.pass_obj
 def solve(
-    session: Session, /, path: Path, *, kind: str | None, plot_path: Path | None, as_json: bool, **options: Any
+    session: Session,
+    /,
+    path: Path,
+    *,
+    kind: str | None,
+    plot_path: Path | None,
+    gantt_path: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Solve FILE by the deadline.
 
@@ -51,7 +66,12 @@ def solve(
     question = read_file(path, kind, _csv(options))
     if plot_path is not None and question.kind == "binary":
         raise click.UsageError("samples of a binary model have no picture; leave --plot out")
-    return _run(session, question, _policy(options), plot_path, as_json=as_json)
+    if gantt_path is not None and question.kind != "routing":
+        raise click.UsageError(
+            f"--gantt draws routes, and {path} holds a problem of kind {question.kind}; leave it out"
+        )
+    pictures = ((svg, plot_path), (gantt, gantt_path))
+    return _run(session, question, _policy(options), pictures, as_json=as_json)
 
 
 @click.command()
@@ -77,7 +97,7 @@ def sample(
         question.request.problem.options.num_samples = num_samples
     if temperature is not None:
         question.request.problem.options.temperature = temperature
-    return _run(session, question, _policy(options), None, as_json=as_json)
+    return _run(session, question, _policy(options), (), as_json=as_json)
 
 
 def _policy(options: dict[str, Any]) -> PolicyOptions:
@@ -88,7 +108,14 @@ def _csv(options: dict[str, Any]) -> CsvOptions:
     return CsvOptions(**{f.name: options[f.name] for f in fields(CsvOptions)})
 
 
-def _run(session: Session, question: Question, policy: PolicyOptions, plot_path: Path | None, *, as_json: bool) -> int:
+def _run(
+    session: Session,
+    question: Question,
+    policy: PolicyOptions,
+    pictures: Sequence[tuple[Picture, Path | None]],
+    *,
+    as_json: bool,
+) -> int:
     started = time.monotonic()
     policy.apply(question.request.policy)
     if policy.project:
@@ -106,8 +133,8 @@ def _run(session: Session, question: Question, policy: PolicyOptions, plot_path:
             f"isinglass: {wall_s:.1f} s in all: {session.started_s:.1f} s to start the service, "
             f"{report.timings.total_s:.3f} s from the request's receipt to its reply"
         )
-    drawn = plot_path is None or write_plot(question, response, plot_path)
-    return EXIT_OK if report.feasible and drawn else EXIT_REFUSED
+    drawn = [write_plot(question, response, draw, path) for draw, path in pictures if path is not None]
+    return EXIT_OK if report.feasible and all(drawn) else EXIT_REFUSED
 
 
 def ask(client: Client, question: Question, *, show_progress: bool = False) -> Any:

@@ -39,6 +39,23 @@ def test_routes_are_drawn_and_json_stays_alone_on_standard_output(
     assert svg_elements(target) > 10
 
 
+def test_the_routes_are_drawn_against_time(run: Run, service: FakeService, tmp_path: Path, report: SolveReport) -> None:
+    stops = [PlannedStop(id=f"stop-{number:03}") for number in range(1, 6)]
+    plan = RoutingPlan(routes=[PlannedRoute(vehicle="van-north", stops=stops)])
+    service.answers["OptimizeTours"] = OptimizeToursResponse(plan=plan, report=report)
+    target = tmp_path / "gantt.svg"
+    outcome = run("solve", city_day.FILE, "--gantt", target)
+    assert outcome.code == 0
+    assert svg_elements(target) > 10
+    assert all(f"stop-{number:03}" in target.read_text() for number in range(1, 6))
+
+
+def test_only_routes_are_drawn_against_time(run: Run) -> None:
+    outcome = run("solve", ROOT / "examples" / "quarter.csv", "--gantt", "out.svg")
+    assert outcome.code == 2
+    assert "--gantt draws routes" in outcome.err
+
+
 def test_the_cash_curve_is_drawn(run: Run, service: FakeService, tmp_path: Path, report: SolveReport) -> None:
     def defer_all(request: object) -> PrioritizeInvoicesResponse:
         rows = [
