@@ -1,25 +1,20 @@
-"""Constrained models made from a seed, and Isinglass beside HiGHS and CP-SAT on them."""
+"""Constrained models made from a seed, as files for the peers, and Isinglass on them."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from solvers.binary.constrained import ConstrainedProblem, RawExpression, Variable, constrained_problem
-from solvers.binary.constrained_highs import ConstrainedHighs
 from solvers.binary.constrained_search import ConstrainedAnnealing
+from solvers.binary.plan import SamplePlan
 from solvers.stop import Deadline
-from solvers.strategy import Context, Strategy
+from solvers.strategy import Context
 
-SEED = 1
-
-Run = Callable[[ConstrainedProblem, float], float]
-"""Solver: problem, seconds -> objective of its best feasible plan, ``inf`` without one."""
+SENSES = {"GREATER_OR_EQUAL": -1, "EQUAL": 0, "LESS_OR_EQUAL": 1}
 
 
 def model(seed: int, *, variables: int = 2000, constraints: int = 200, products: int = 0) -> ConstrainedProblem:
@@ -52,66 +47,53 @@ def model(seed: int, *, variables: int = 2000, constraints: int = 200, products:
     return constrained_problem(names, objective, rows)
 
 
-def compare(seconds: float, **size: int) -> list[dict[str, Any]]:
-    """A row for a linear and one for a quadratic objective: each solver's objective and its gap to the best of all."""
-    rows = []
-    for name, products in (("linear", 0), ("quadratic", 4000)):
-        problem = model(SEED, products=products, **size)
-        found = {solver: run(problem, seconds) for solver, run in solvers().items()}
-        best = min(found.values())
-        gaps = {solver: (value - best) / abs(best) if math.isfinite(value) else None for solver, value in found.items()}
-        objectives = {solver: value if math.isfinite(value) else None for solver, value in found.items()}
-        rows.append({"instance": name, "seconds": seconds, "best": best, "objectives": objectives, "gaps": gaps})
-    return rows
+def save(problem: ConstrainedProblem, path: Path) -> None:
+    """A model of BINARY variables as arrays: dense linear objective, products, constraints one after the other."""
+    linear = np.zeros(problem.num_variables)
+    linear[problem.objective.linear_variables] = problem.objective.linear_coefficients
+    lefts = [constraint.left for constraint in problem.constraints]
+    np.savez(
+        path,
+        linear=linear,
+        rows=problem.objective.rows,
+        columns=problem.objective.columns,
+        values=problem.objective.values,
+        starts=np.cumsum([0, *(left.linear_variables.shape[0] for left in lefts)]),
+        members=np.concatenate([left.linear_variables for left in lefts]),
+        weights=np.concatenate([left.linear_coefficients for left in lefts]),
+        senses=np.array([SENSES[constraint.sense] for constraint in problem.constraints]),
+        right=np.array([constraint.right for constraint in problem.constraints]),
+    )
 
 
-def solvers() -> dict[str, Run]:
-    """Isinglass, HiGHS, and CP-SAT where the ``bench`` extra is installed."""
-    found: dict[str, Run] = {"isinglass": _ours(ConstrainedAnnealing()), "highs": _ours(ConstrainedHighs())}
-    if find_spec("ortools") is not None:
-        found["cp_sat"] = cp_sat
-    return found
+def load(path: str | Path) -> ConstrainedProblem:
+    """The reverse of `save`; names are numbers."""
+    with np.load(path) as data:
+        names = {number: sense for sense, number in SENSES.items()}
+        parts = [slice(a, b) for a, b in zip(data["starts"], data["starts"][1:], strict=False)]
+        members, weights, right = data["members"], data["weights"], data["right"]
+        rows = [
+            (f"c{c}", RawExpression(members[part], weights[part]), names[int(data["senses"][c])], float(right[c]))
+            for c, part in enumerate(parts)
+        ]
+        linear = data["linear"]
+        objective = RawExpression(np.arange(linear.shape[0]), linear, data["rows"], data["columns"], data["values"])
+    return constrained_problem([Variable(f"x{k}", "BINARY", 0, 1) for k in range(linear.shape[0])], objective, rows)
 
 
-def _ours(strategy: Strategy[Any]) -> Run:
-    def run(problem: ConstrainedProblem, seconds: float) -> float:
-        stop = Deadline(time.monotonic() + seconds, time.monotonic)
-        best = math.inf
-        for candidate in strategy.candidates(problem, Context(seed=SEED, stop=stop)):
-            verdict = problem.verify(candidate.plan)
-            if verdict.feasible:
-                best = min(best, verdict.objective)
-        return best
-
-    return run
+def solve(problem: ConstrainedProblem, seconds: float, seed: int) -> list[int] | None:
+    """Isinglass's best plan; what it is worth, the benchmark works out."""
+    stop = Deadline(time.monotonic() + seconds, time.monotonic)
+    best, values = math.inf, None
+    for candidate in ConstrainedAnnealing().candidates(problem, Context(seed=seed, stop=stop)):
+        if problem.verify(candidate.plan).feasible and candidate.claimed_objective < best:
+            best, values = candidate.claimed_objective, [int(value) for value in candidate.plan.best]
+    return values
 
 
-def cp_sat(problem: ConstrainedProblem, seconds: float) -> float:
-    """CP-SAT on one worker; a product becomes a boolean that is true when both are."""
-    from ortools.sat.python import cp_model
-
-    program = cp_model.CpModel()
-    x = [program.new_bool_var(variable.name) for variable in problem.variables]
-    senses = {"EQUAL": "__eq__", "LESS_OR_EQUAL": "__le__", "GREATER_OR_EQUAL": "__ge__"}
-    for constraint in problem.constraints:
-        left = sum(
-            int(weight) * x[i]
-            for i, weight in zip(constraint.left.linear_variables, constraint.left.linear_coefficients, strict=True)
-        )
-        program.add(getattr(left, senses[constraint.sense])(int(constraint.right)))
-    goal = problem.objective
-    terms = [int(c) * x[i] for i, c in zip(goal.linear_variables, goal.linear_coefficients, strict=True)]
-    for i, j, weight in zip(goal.rows, goal.columns, goal.values, strict=True):
-        both = program.new_bool_var("")
-        program.add_bool_or([x[i].negated(), x[j].negated(), both])
-        program.add_implication(both, x[i])
-        program.add_implication(both, x[j])
-        terms.append(int(weight) * both)
-    program.minimize(sum(terms))
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = seconds
-    solver.parameters.num_workers = 1
-    status = solver.solve(program)
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return math.inf
-    return float(solver.objective_value) + goal.offset
+def worth(problem: ConstrainedProblem, values: list[int] | None) -> float | None:
+    """Objective of ``values`` by the product's verifier; ``None`` unless every constraint holds."""
+    if values is None:
+        return None
+    verdict = problem.verify(SamplePlan(np.array([values], dtype=np.int32), np.ones(1, dtype=np.int64)))
+    return verdict.objective if verdict.feasible else None

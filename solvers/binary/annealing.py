@@ -21,6 +21,9 @@ from solvers.binary.schedule import beta_range, linear_schedule
 from solvers.strategy import Candidate, Context
 
 FIRST_SWEEPS = 50
+LARGE_FIRST_SWEEPS = 100
+LARGE = 4_000
+"""From this many variables on the first epoch is twice as long: 32 reads of a large model differ little by luck."""
 FEWEST_SWEEPS = 20
 MOST_SWEEPS = 1_000_000
 REHEAT = 0.45
@@ -106,12 +109,12 @@ class Annealing:
         """A candidate at each improvement, then one with all reads."""
         model, pool, pacer = problem.ising, ReadPool(problem), Pacer(context)
         rng = generator(context)
-        lengths = Lengths(context)
+        lengths = Lengths(context, LARGE_FIRST_SWEEPS if model.size >= LARGE else FIRST_SWEEPS)
         run = _Run(model, rng, pacer.more)
         winners = np.empty((0, model.size), dtype=np.int8)
         while (sweeps := lengths.next()) > 0:
-            for rows in run.epoch(sweeps):
-                if pool.add(rows):
+            for rows, is_read in run.epoch(sweeps):
+                if pool.add(rows, counted=is_read):
                     yield pool.candidate(self.name, context.seed)
             lengths.ran(run.sweeps_done)
             if run.stopped:
@@ -135,9 +138,13 @@ class _Run:
         self.sweeps_done = 0
         self.best = np.empty(model.size, dtype=np.int8)
         self.best_energy = math.inf
+        self.seen = math.inf
 
-    def epoch(self, sweeps: int) -> Iterator[NDArray[np.int8]]:
-        """The lowest of each population, at rest, int8, shape ``(k, n)``, as they come."""
+    def epoch(self, sweeps: int) -> Iterator[tuple[NDArray[np.int8], bool]]:
+        """The lowest of each population, at rest, int8, shape ``(k, n)``, as they come, and whether they are reads.
+
+        What is told ahead of recombining is no read: it comes again with its population.
+        """
         self.sweeps_done, self.best_energy = 0, math.inf
         warm = self.hot + REHEAT * (self.cold - self.hot)
         population: NDArray[np.int8] | None = None
@@ -150,13 +157,16 @@ class _Run:
             self.stopped = done < schedule.shape[0]
             self.sweeps_done += done
             rows, energies = self.replicas.read()
+            if float(energies.min()) < self.seen - tolerance_of(self.model):
+                # Recombining takes longer than a short anneal: what is lower than anything before is told at once.
+                yield self._at_rest(rows[[int(np.argmin(energies))]]), False
             if not self.stopped:
                 rows, energies = self.recombiner.improve(rows, population, PARTNERS, self.more)
             population = rows
             before = self.best_energy
             lowest = self._lowest(rows, energies)
             idle = 0 if self.best_energy < before else idle + 1
-            yield lowest
+            yield lowest, True
 
     def unite(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
         """Rows recombined with each other, distinct, the lowest `MOST_WINNERS`."""
@@ -170,12 +180,17 @@ class _Run:
         """The lowest rows at rest, as many as can be priced in time, the lowest of them noted as `best`."""
         count = max(1, min(rows.shape[0], READ_WORK // (self.model.weights.shape[0] + self.model.size)))
         rows = rows[np.argsort(energies, kind="stable")[:count]]
-        for row in rows:
-            descend_fully(self.model, row)
-        exact = self.model.energies(rows)
+        exact = self.model.energies(self._at_rest(rows))
         lowest = int(np.argmin(exact))
+        self.seen = min(self.seen, float(exact[lowest]))
         if exact[lowest] < self.best_energy - tolerance_of(self.model):
             self.best_energy, self.best = float(exact[lowest]), rows[lowest].copy()
+        return rows
+
+    def _at_rest(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
+        """``rows``, changed in place, each brought to rest."""
+        for row in rows:
+            descend_fully(self.model, row)
         return rows
 
 
@@ -186,8 +201,8 @@ class Lengths:
     trace, so that a replay needs no time.
     """
 
-    def __init__(self, context: Context[SamplePlan]) -> None:
-        self._stop = context.stop
+    def __init__(self, context: Context[SamplePlan], first: int = FIRST_SWEEPS) -> None:
+        self._stop, self._first = context.stop, first
         given = context.control_trace
         self._given = None if given is None else [int(length) for length in given["sweeps"]]
         self._used: list[int] = []
@@ -200,7 +215,7 @@ class Lengths:
         if self._given is not None:
             length = self._given[step] if step < len(self._given) else 0
         else:
-            length = min(MOST_SWEEPS, FIRST_SWEEPS << min(step, 20))
+            length = min(MOST_SWEEPS, self._first << min(step, 20))
             left_s = self._stop.remaining_s()
             if self._per_sweep_s > 0.0 and np.isfinite(left_s):
                 fits = left_s / self._per_sweep_s

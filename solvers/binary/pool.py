@@ -26,10 +26,12 @@ class ReadPool:
         self._found: dict[bytes, tuple[float, int]] = {}
         self._keep = problem.num_samples
 
-    def add(self, spins: NDArray[np.int8], energies: NDArray[np.float64] | None = None) -> bool:
+    def add(
+        self, spins: NDArray[np.int8], energies: NDArray[np.float64] | None = None, *, counted: bool = True
+    ) -> bool:
         """Count each row of ``spins`` (shape ``(k, n)``) as a read; whether the best energy fell.
 
-        ``energies`` are trusted to be those of the rows when given.
+        ``energies`` are trusted to be those of the rows when given. Rows that are not ``counted`` are kept alone.
         """
         spins = np.ascontiguousarray(np.atleast_2d(spins), dtype=np.int8)
         if energies is None:
@@ -37,7 +39,7 @@ class ReadPool:
         before = self.best_energy
         for row, energy in zip(spins, energies.tolist(), strict=True):
             key = row.tobytes()
-            self._found[key] = (energy, self._found.get(key, (energy, 0))[1] + 1)
+            self._found[key] = (energy, self._found.get(key, (energy, 0))[1] + int(counted))
             self.best_energy = min(self.best_energy, energy)
         if len(self._found) > 4 * self._keep + 64:
             lowest = sorted(self._found.items(), key=lambda item: (item[1][0], item[0]))
@@ -64,4 +66,4 @@ class ReadPool:
         n = self.problem.num_variables
         lowest = sorted(self._found.items(), key=lambda item: (item[1][0], item[0]))[: self._keep]
         rows = np.array([np.frombuffer(key, dtype=np.int8, count=n) for key, _ in lowest], dtype=np.int8)
-        return rows.reshape(len(lowest), n), np.array([count for _, (_, count) in lowest], dtype=np.int64)
+        return rows.reshape(len(lowest), n), np.array([max(1, count) for _, (_, count) in lowest], dtype=np.int64)
