@@ -117,6 +117,11 @@ class Coordinator:
         else:
             actor(SCHEDULER).release.remote(seat, worker)
 
+    async def backend_down(self, name: str) -> None:
+        """The scheduler sees no life in a backend."""
+        for solve in list(self._jobs.values()):
+            solve.backend_down(name)
+
     def _seated(self, seat: str) -> Solve | None:
         solve = self._jobs.get(job_of(seat))
         return solve if solve is not None and solve.seat.name == seat else None

@@ -150,6 +150,9 @@ class Finish:
             for entry in solve.trail.contributions
             if entry.backend
         }
+        for missing, instead in solve.trail.stood_in.items():  # nothing is missing where another stood in
+            if instead in outcomes and outcomes[instead].outcome == "OK":
+                outcomes[missing] = outcomes[instead]
         solved = any(not run["error"] for run in solve.trail.runs)
         level, reason = attack_rules.service_level(solve.attack, outcomes, solved)
         return ServiceLevel(level), reason

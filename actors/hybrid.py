@@ -166,7 +166,7 @@ class HybridStep:
         self, device: Any, program: Program, key: str, worst: Amounts, timeout_s: float
     ) -> dimod.SampleSet:
         choice = self._choice
-        if not await actor(SCHEDULER).allow.remote(choice.name):
+        if not await actor(SCHEDULER).allow.remote(choice.name, self._solve.order.job_id):
             raise CircuitOpen(choice.name, "rests after failures")
         # From here until the bill is known the worst case stands: a job that ends now settles that.
         self._settle(worst)
@@ -176,21 +176,21 @@ class HybridStep:
         except (ProgramRefused, BackendUnavailable) as error:  # refused before anything was spent
             self._settle(Amounts(0, 0, 0))
             if isinstance(error, BackendUnavailable):
-                actor(SCHEDULER).report.remote(choice.name, False)
+                actor(SCHEDULER).report.remote(choice.name, False, self._solve.order.job_id)
             else:
-                actor(SCHEDULER).withdraw.remote(choice.name)
+                actor(SCHEDULER).withdraw.remote(choice.name, self._solve.order.job_id)
             raise
         except asyncio.CancelledError:
             ray.cancel(reference)  # the device then cancels at the vendor
-            actor(SCHEDULER).withdraw.remote(choice.name)
+            actor(SCHEDULER).withdraw.remote(choice.name, self._solve.order.job_id)
             raise
         except (BackendError, RayError):  # what it cost is unknown: the worst case stays settled
-            actor(SCHEDULER).report.remote(choice.name, False)
+            actor(SCHEDULER).report.remote(choice.name, False, self._solve.order.job_id)
             raise
         if set(samples.variables) != set(program.bqm.variables):
-            actor(SCHEDULER).report.remote(choice.name, False)
+            actor(SCHEDULER).report.remote(choice.name, False, self._solve.order.job_id)
             raise BackendError(choice.name, "answered with samples over other variables")
-        actor(SCHEDULER).report.remote(choice.name, True)
+        actor(SCHEDULER).report.remote(choice.name, True, self._solve.order.job_id)
         return samples
 
     def _settle(self, amounts: Amounts) -> None:

@@ -188,6 +188,9 @@ class Trail:
     settlements: dict[str, Amounts] = field(default_factory=dict)
     """What to settle when the job is committed, by reservation id."""
 
+    stood_in: dict[str, str] = field(default_factory=dict)
+    """Backend -> the interchangeable one that took its place under way."""
+
     def settle(self, reservation_id: str, amounts: Amounts) -> None:
         """Set what the commit settles; a later figure replaces an earlier one."""
         self.settlements[reservation_id] = amounts

@@ -13,24 +13,26 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
 from actors import logs
+from actors.device_watch import DeviceWatch
 from actors.metrics import metrics
-from actors.names import actor, device_name, worker_name
+from actors.names import actor, coordinator_name, worker_name
 from actors.settings import Settings
 from actors.stores import open_store
-from backends.backend import BackendFacts
 from backends.config import backends_from_tables
 from federation.attack import Attack, BackendView, plan_attack
-from federation.breaker import Breaker, CircuitState
 from federation.evidence import seen_from_observation
 from federation.fairness import FairQueue, Ticket
 from federation.policy import Policy
-from federation.selection import Selection, SelectionConfig
+from federation.selection import Selection
+from federation.settings import settings_from_table
+from federation.watch import Happened
 from solvers.problem import Features
 from solvers.registry import KINDS
 from store.amounts import Amounts, month_of
@@ -38,7 +40,6 @@ from store.observations import Observation
 
 _TICK_S = 0.1
 _WORKER_CHECK_S = 1.0
-_FACTS_S = 5.0
 _CALL_S = 2.0
 _ADOPTED_S = 3600.0
 _RELEASE_LOST_S = 3.0
@@ -95,14 +96,14 @@ class Scheduler:
         self._idle: set[str] = set()
         self._held: dict[str, str] = {}  # worker -> job id
         self._cards: dict[str, JobCard] = {}
-        self._facts: dict[str, BackendFacts] = {}
-        self._unavailable: dict[str, str] = {}
-        self._breakers = {c.name: Breaker() for c in backends_from_tables(settings.backends).backends}
         self._epoch = secrets.token_hex(8)
-        self._selection = Selection(SelectionConfig(ask_free=True))
+        names = tuple(config.name for config in backends_from_tables(settings.backends).backends)
+        federation = settings_from_table(settings.federation, names)
+        self._selection = Selection(federation.selection)
+        self._devices = DeviceWatch(names, self._store, self._selection, federation, self._backend_down)
         self._rested: dict[str, tuple[str, float]] = {}
         """Held worker -> the job that holds it, and since when the worker was seen not to work on it."""
-        steps = (self._tick, self._look_at_workers, self._look_at_devices)
+        steps = (self._tick, self._look_at_workers, *self._devices.loops())
         self._tasks = [asyncio.ensure_future(self._loop(step)) for step in steps]
         self._tasks.append(asyncio.ensure_future(self._learn_from_store()))
 
@@ -116,23 +117,7 @@ class Scheduler:
     async def open(self, card: JobCard) -> Opening:
         """Plan the attack on a job and queue it for workers."""
         now_s = time.time()
-        views = [
-            BackendView(
-                replace(facts, available=facts.available and name not in self._unavailable),
-                self._breakers[name].state(now_s) is CircuitState.OPEN,
-            )
-            for name, facts in self._facts.items()
-        ]
-        attack = plan_attack(
-            card.kind,
-            card.features,
-            card.strategies,
-            views,
-            card.policy,
-            max(0.0, card.finish_by_s - now_s),
-            # Who names backends gets those backends; otherwise experience decides what is worth its time and money.
-            None if card.policy.allowed_backends else self._selection.at(now_s),
-        )
+        attack = self._plan(card, card.policy, self._devices.views(), now_s)
         self._cards[card.job_id] = card
         self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
         self._grant(now_s, opening=card.job_id)
@@ -192,38 +177,71 @@ class Scheduler:
         """Give back what was reserved for a submission that was never made."""
         await asyncio.to_thread(self._store.budgets.release, reservation_id)
 
-    async def allow(self, backend: str) -> bool:
-        """Whether a submission may go out now; a true answer is followed by `report`."""
-        return self._breakers[backend].allow(time.time())
+    async def allow(self, backend: str, job_id: str = "") -> bool:
+        """Whether a submission may go out now; a true answer is followed by `report` or `withdraw`."""
+        return self._devices.allow(backend, job_id)
 
-    async def withdraw(self, backend: str) -> None:
+    async def withdraw(self, backend: str, job_id: str = "") -> None:
         """A submission that `allow` let through was not made, or says nothing of the backend's health."""
-        self._breakers[backend].withdraw(time.time())
+        self._devices.withdraw(backend, job_id)
+
+    async def report(self, backend: str, ok: bool, job_id: str = "") -> None:
+        """How a submission went."""
+        self._devices.report(backend, ok, job_id)
 
     async def observe(self, observations: tuple[Observation, ...]) -> None:
         """Learn from a finished job."""
         for observation in observations:
             self._learn(observation)
 
-    async def report(self, backend: str, ok: bool) -> None:
-        """How a submission went."""
-        breaker = self._breakers.get(backend)
-        if breaker is not None:
-            breaker.record(ok, time.time())
-            metrics().backend_calls.labels(backend, "ok" if ok else "failed").inc()
+    async def substitute(self, seat: str, failed: str, tried: tuple[str, ...], usd_micros: int, shots: int) -> Any:
+        """The backend that takes over from ``failed`` for a job, a `BackendChoice`; ``None``: none can.
+
+        ``tried``: those that have been asked before, ``failed`` among them. ``usd_micros``, ``shots``: what the job may
+        still spend on it.
+        """
+        card, group = self._cards.get(seat), self._devices.groups.of(failed)
+        if card is None or group is None:
+            return None
+        able = set(group.config.backends) - set(tried)
+        views = [view for view in self._devices.views() if view.facts.name in able]
+        policy = replace(card.policy, budget_usd_micros=usd_micros, max_shots=shots)
+        attack = self._plan(card, policy, views, time.time())
+        if not attack.backends:
+            return None
+        choice = attack.backends[0]
+        self._devices.moved(choice.name, seat.rsplit("#", 1)[0])
+        return replace(choice, reason=f"in place of {failed}; {choice.reason}")
 
     async def backends(self) -> list[dict[str, Any]]:
-        """Facts, circuit and reason of unavailability of every configured backend."""
-        now_s = time.time()
-        return [
-            {
-                "name": name,
-                "facts": self._facts.get(name),
-                "circuit_state": breaker.state(now_s).name,
-                "unavailable_reason": self._unavailable.get(name, "" if name in self._facts else "not polled yet"),
-            }
-            for name, breaker in self._breakers.items()
-        ]
+        """Facts, circuit, reason of unavailability, health and weight of every configured backend."""
+        return self._devices.table()
+
+    async def happened(self, since_s: float) -> tuple[Happened, ...]:
+        """What happened to backends at or after ``since_s`` (Unix time), oldest first."""
+        return self._devices.since(since_s)
+
+    def _plan(self, card: JobCard, policy: Policy, views: list[BackendView], now_s: float) -> Attack:
+        named = bool(policy.allowed_backends)
+        return plan_attack(
+            card.kind,
+            card.features,
+            card.strategies,
+            views,
+            policy,
+            max(0.0, card.finish_by_s - now_s),
+            # Who names backends gets those backends; otherwise experience decides what is worth its time and money.
+            None if named else self._selection.at(now_s),
+            None if named else partial(self._devices.groups.preferred, card.job_id, now_s=time.monotonic()),
+        )
+
+    def _backend_down(self, name: str) -> None:
+        """Jobs that wait for it are told to go elsewhere."""
+        for index in range(self._settings.coordinators):
+            try:
+                actor(coordinator_name(index)).backend_down.remote(name)
+            except ValueError:  # not there yet: it has no jobs either
+                continue
 
     def _grant(self, now_s: float, opening: str = "") -> None:
         """Hand out idle workers and tell their jobs' coordinators, but for job ``opening``, which is being answered."""
@@ -309,36 +327,7 @@ class Scheduler:
             seen.outcome,
             seen.improvement,
             seen.seconds,
-            self._facts.get(seen.backend),
+            self._devices.facts.get(seen.backend),
         )
         if evidence is not None:
             self._selection.observe(evidence, seen.at.timestamp())
-
-    async def _look_at_devices(self) -> float:
-        """Refresh the facts of every backend."""
-        await asyncio.gather(*(self._ask_device(name) for name in self._breakers))
-        return _FACTS_S if len(self._facts) == len(self._breakers) else _WORKER_CHECK_S
-
-    async def _ask_device(self, name: str) -> None:
-        try:
-            facts: BackendFacts = await asyncio.wait_for(actor(device_name(name)).facts.remote(), _FACTS_S)
-        except Exception as error:  # noqa: BLE001 - whatever a vendor's client raises, the others go on
-            self._unavailable[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            return
-        self._selection.observe_queue(name, facts.queue_length, time.time())
-        earlier = self._facts.get(name)
-        self._facts[name] = facts
-        if facts.calibration and (earlier is None or earlier.calibration_id != facts.calibration_id):
-            await asyncio.to_thread(self._keep_calibration, facts)
-        if facts.available:
-            self._unavailable.pop(name, None)
-        else:
-            self._unavailable[name] = "the backend says it is offline"
-
-    def _keep_calibration(self, facts: BackendFacts) -> None:
-        """Snapshots go to the store with a date per value: decision records name them by their id."""
-        values = [
-            {"name": value.name, "where": value.where, "value": value.value, "date": value.date.isoformat()}
-            for value in facts.calibration
-        ]
-        self._store.observations.record_calibration(facts.name, facts.calibration_id, values, datetime.now(UTC))

@@ -22,3 +22,4 @@ class Settings:
     max_message_bytes: int
     log_level: str
     backends: tuple[dict[str, Any], ...] | None
+    federation: dict[str, Any] | None = None

@@ -15,10 +15,10 @@ from actors import logs
 from actors.candidates import Candidates
 from actors.finish import Finish
 from actors.heartbeat import LEASE_S, keep_lease
-from actors.hybrid import HybridStep
 from actors.lanes import STOP_S, Lanes
 from actors.messages import Box, Incumbent, Outcome, SolveOrder, Trail
 from actors.names import worker_name
+from actors.relay import Relay
 from actors.scheduler import Opening
 from actors.seat import Seat
 from actors.settings import Settings
@@ -73,6 +73,7 @@ class Solve:
         """Set when classical strategies have ended by themselves: the hybrid step need not wait for them."""
         self.candidates = Candidates(order.policy, self.done, self.solved, self.log)
         self.seat = Seat(self)
+        self._relays: list[Relay] = []
         self._lanes = Lanes(self)
         self.trail = Trail()
         self.attack: Attack | None = None
@@ -199,8 +200,8 @@ class Solve:
             self.solved.set()
         for place, worker in enumerate(workers):
             self._lanes.granted(worker, place)
-        hybrid = [] if self.attack is None else [HybridStep(self, choice) for choice in self.attack.backends]
-        tasks = [asyncio.create_task(step.run()) for step in hybrid]
+        self._relays = [] if self.attack is None else [Relay(self, choice) for choice in self.attack.backends]
+        tasks = [asyncio.create_task(relay.run()) for relay in self._relays]
         return [*tasks, asyncio.create_task(self._end_when_exhausted(tasks))]
 
     async def _wait(self) -> None:
@@ -228,6 +229,11 @@ class Solve:
     def recalled(self, worker: str) -> None:
         """The scheduler needs the worker for a job that waits."""
         self._lanes.recalled(worker)
+
+    def backend_down(self, name: str) -> None:
+        """The scheduler sees no life in a backend: what it was asked is asked elsewhere."""
+        for relay in self._relays:
+            relay.backend_down(name)
 
     async def reopen(self) -> None:
         """The scheduler has restarted and forgotten us: queue again unless workers are at it."""

@@ -78,14 +78,14 @@ def observations_of(solve: Solve, report: Report) -> tuple[Observation, ...]:
     )
 
 
-def settle_leaks(store: Store) -> int:
-    """Settle what coordinators that died left reserved; how many.
+def settle_leaks(store: Store, after_s: float = LEAK_AFTER_S) -> int:
+    """Settle what coordinators that died left reserved for longer than ``after_s`` seconds; how many.
 
     Whether the submission went out is not known any more, so the worst case that was reserved counts as spent: a budget
     is never overdrawn by what nobody remembers.
     """
     settled = 0
-    for reservation in store.budgets.leaked(datetime.now(UTC) - timedelta(seconds=LEAK_AFTER_S)):
+    for reservation in store.budgets.leaked(datetime.now(UTC) - timedelta(seconds=after_s)):
         try:
             store.budgets.settle(reservation.id, reservation.reserved)
         except IsinglassError:  # settled by somebody else meanwhile

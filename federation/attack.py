@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from backends.backend import BackendFacts, Technology
@@ -128,6 +128,7 @@ def plan_attack(
     policy: Policy,
     remaining_s: float,
     selector: Selector | None = None,
+    gives_way: Callable[[Collection[str]], Mapping[str, str]] | None = None,
 ) -> Attack:
     """Choose strategies and backends for one request.
 
@@ -146,6 +147,9 @@ def plan_attack(
     selector
         Orders and thins what the rules leave; ``None``: all of it, local and free first (devices first under
         profile ``HARDWARE``).
+    gives_way
+        Given the backends that may take part: every backend whose place one of them takes, and which
+        (`federation.groups.Groups.preferred`); ``None``: no two are interchangeable.
 
     Returns
     -------
@@ -173,6 +177,14 @@ def plan_attack(
             eligible.append(view.facts)
         else:
             left_out.append(Skipped(view.facts.name, reason, wanted=reason not in NOT_DEGRADED))
+    if gives_way is not None:
+        replaced = gives_way([facts.name for facts in eligible])
+        # Who is away misses nothing that another does in its place: its reason stays, and lowers no service level.
+        left_out = [replace(skipped, wanted=skipped.wanted and skipped.backend not in replaced) for skipped in left_out]
+        left_out += [
+            Skipped(facts.name, Reason.INTERCHANGEABLE, wanted=False) for facts in eligible if facts.name in replaced
+        ]
+        eligible = [facts for facts in eligible if facts.name not in replaced]
 
     devices_first = policy.profile is Profile.HARDWARE
     eligible.sort(key=lambda facts: _preference(facts, devices_first))

@@ -120,6 +120,16 @@ class Breaker:
             if self._probes_passed >= self.config.probes:
                 self._close()
 
+    def trip(self, now_s: float) -> None:
+        """Open now, whatever the calls say: the backend is known to be down."""
+        if self.state(now_s) is not CircuitState.OPEN:
+            self._open(failed_probe=False)
+
+    def probe_now(self, now_s: float) -> None:
+        """End the rest of an open circuit: the backend has been heard again, so a probe is worth sending."""
+        if self.state(now_s) is CircuitState.OPEN:
+            self._open_until_s = self._timeline.now_s
+
     def state(self, now_s: float) -> CircuitState:
         """The state at ``now_s``."""
         self._timeline.at(now_s)

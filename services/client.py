@@ -200,6 +200,10 @@ class Client:
         except grpc.RpcError as error:
             raise service_error(error, correlation_id) from None
 
+    def start(self, method: Any, request: Message, timeout_s: float = QUICK_CALL_S) -> Any:
+        """Begin a unary call and return its future, a `grpc.Future`; its result raises `grpc.RpcError`."""
+        return method.future(request, timeout=timeout_s, metadata=self._metadata(uuid4().hex))
+
     def stream(
         self,
         method: StreamMethod[RequestT, ResponseT],

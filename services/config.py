@@ -61,6 +61,8 @@ class ServiceConfig:
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     backends
         Backend tables as `backends.config` reads them; ``None``: its defaults.
+    federation
+        The ``[federation]`` table as `federation.settings` reads it; ``None``: its defaults.
 
     """
 
@@ -79,6 +81,7 @@ class ServiceConfig:
     max_message_mb: int = 64
     log_level: str = "info"
     backends: tuple[dict[str, Any], ...] | None = None
+    federation: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         violations = []
@@ -88,6 +91,14 @@ class ServiceConfig:
                 violations.append(FieldViolation(name, f"is {value!r}", f"an integer {low} - {high}"))
         if self.log_level not in ("debug", "info", "warning", "error"):
             violations.append(FieldViolation("log_level", f"is {self.log_level!r}", "debug, info, warning, error"))
+        if self.federation is not None:  # imported only where somebody has set something
+            from backends.config import backends_from_tables
+            from federation.settings import settings_from_table
+
+            try:
+                settings_from_table(self.federation, [c.name for c in backends_from_tables(self.backends).backends])
+            except InvalidProblem as error:
+                violations += error.violations
         if violations:
             raise InvalidProblem(violations)
 
@@ -112,7 +123,7 @@ class ServiceConfig:
         names = {f.name: f for f in fields(cls)}
         for name in names:
             text = os.environ.get(_ENVIRONMENT_PREFIX + name.upper())
-            if text is not None and name != "backends":
+            if text is not None and name not in ("backends", "federation"):
                 values[name] = text
         values.update({name: value for name, value in overrides.items() if value is not None})
         values["state_dir"] = state_dir
@@ -144,4 +155,5 @@ class ServiceConfig:
             max_message_bytes=self.max_message_mb * 1_000_000,
             log_level=self.log_level,
             backends=self.backends,
+            federation=self.federation,
         )

@@ -13,6 +13,7 @@ from services.cli.batch import batch
 from services.cli.bench import bench
 from services.cli.budget import budget
 from services.cli.decisions import decisions, replay, verify
+from services.cli.drill import drill
 from services.cli.host import down, status, up
 from services.cli.jobs import jobs
 from services.cli.keys import keys
@@ -93,6 +94,7 @@ for command in (
     keys,
     batch,
     bench,
+    drill,
 ):
     cli.add_command(command)
 

@@ -225,3 +225,22 @@ def test_no_plan_breaks_budget_shots_residency_or_time(facts, profile, budget, s
 def test_every_reason_has_a_meaning():
     assert all(len(reason.meaning) > 10 for reason in Reason)
     assert all(reason.value == reason.name for reason in Reason)
+
+
+def test_of_interchangeable_backends_one_takes_part_and_nothing_is_missing_though_another_is_down():
+    down = replace(QAOA, name="qaoa-2", available=False)
+    spare = replace(QAOA, name="qaoa-3")
+    seen = []
+
+    def gives_way(names):
+        seen.extend(names)
+        return {"qaoa": "qaoa-3", "qaoa-2": "qaoa-3"}
+
+    views = [BackendView(facts) for facts in (ANNEAL, QAOA, down, spare)]
+    attack = plan_attack(
+        "routing", FEATURES, ("savings",), views, Policy(profile=Profile.SIMULATE), 60.0, None, gives_way
+    )
+    assert sorted(seen) == ["anneal", "qaoa", "qaoa-3"]
+    assert sorted(names(attack)) == ["anneal", "qaoa-3"]
+    assert reasons(attack) == {"qaoa-2": Reason.BACKEND_UNAVAILABLE, "qaoa": Reason.INTERCHANGEABLE}
+    assert service_level(attack, {name: Outcome("OK") for name in names(attack)}) == ("FULL", "")

@@ -1,0 +1,59 @@
+"""One of three interchangeable backends dies under load, again and again, on a real service of its own."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from services import host
+from services.config import ServiceConfig
+from services.drills.load import LoadConfig
+from services.drills.start import start_drill
+from services.drills.table import MUST, met
+from services.drills.table import table as findings_table
+
+BACKENDS = ("annealer-a", "annealer-b", "annealer-c")
+OUTAGE_S = 2.0
+FAULTS = ("partition", "outage")
+
+
+def run(quick: bool = False) -> dict[str, Any]:
+    """Drill; 4 faults when ``quick``, else 12. Each is of 2 s, in turn a process that hangs and one that is killed."""
+    count = 4 if quick else 12
+    rounds = [(FAULTS[place % 2], BACKENDS[place % 3]) for place in range(count)]
+    with tempfile.TemporaryDirectory(prefix="isinglass-drill-") as folder:
+        config = ServiceConfig(
+            state_dir=Path(folder) / "state",
+            grpc_port=_free_port(),
+            http_port=_free_port(),
+            dashboard_port=0,
+            workers=2,
+            backends=tuple({"name": name, "type": "annealer"} for name in BACKENDS),
+            federation={"groups": [{"name": "annealers", "backends": list(BACKENDS)}]},
+        )
+        info = host.start(config)
+        try:
+            found = start_drill(info, rounds, OUTAGE_S, LoadConfig())
+        finally:
+            host.stop(config.state_dir)
+    return {**found, "must": MUST, "met": met(found)}
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures for people."""
+    return findings_table(result)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(table(run(quick="--quick" in sys.argv)))

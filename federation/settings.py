@@ -1,0 +1,213 @@
+"""What an operator sets of the federation: the ``[federation]`` table of the service's configuration.
+
+.. code-block:: toml
+
+    [federation]
+    exploration_share = 0.1
+    usd_per_gain = 100.0
+    approval_above_usd = 50.0
+
+    [federation.heartbeat]
+    interval_s = 0.1
+
+    [federation.breaker]
+    consecutive_failures = 3
+
+    [federation.domains]
+    ibm-a = ["ibm", "us-east"]
+
+    [[federation.groups]]
+    name = "annealers"
+    backends = ["annealer-a", "annealer-b", "annealer-c"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from federation.breaker import BreakerConfig
+from federation.groups import GroupConfig
+from federation.heartbeat import HeartbeatConfig
+from federation.selection import SelectionConfig
+from federation.watch import WatchConfig
+from federation.weights import WeightsConfig
+from solvers.errors import FieldViolation, InvalidProblem
+
+T = TypeVar("T")
+
+_SELECTION = ("exploration_share", "trial_runs", "usd_per_gain", "most_racing")
+_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights")
+
+
+@dataclass(frozen=True)
+class FederationSettings:
+    """The parsed table; every default is what holds without one.
+
+    Parameters
+    ----------
+    selection
+        How backends are chosen.
+    watch
+        How they are watched.
+    domains
+        Vendor, region and whatever else fails as one, by backend.
+    groups
+        Interchangeable backends.
+    """
+
+    selection: SelectionConfig = field(default_factory=lambda: SelectionConfig(ask_free=True))
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[GroupConfig, ...] = ()
+
+
+def settings_from_table(table: Any, backends: Collection[str]) -> FederationSettings:
+    """The settings in ``table``, the ``[federation]`` table as TOML gives it; ``None``: the defaults.
+
+    Parameters
+    ----------
+    table
+        As read.
+    backends
+        Names of the configured backends: nothing else may be named.
+
+    Raises
+    ------
+    InvalidProblem
+        Naming each setting at fault, as ``federation.groups[0].backends``.
+    """
+    if table is None:
+        return FederationSettings()
+    reader = _Reader(frozenset(backends))
+    if not isinstance(table, Mapping):
+        raise InvalidProblem([FieldViolation("federation", f"is {table!r}", "a table")])
+    reader.only(table, (*_SELECTION, *_TABLES), "federation")
+    weights = reader.build(WeightsConfig, table.get("weights", {}), "federation.weights", _names(WeightsConfig), {})
+    found = FederationSettings(
+        selection=reader.build(
+            SelectionConfig,
+            {name: table[name] for name in _SELECTION if name in table},
+            "federation",
+            _SELECTION,
+            {"ask_free": True},
+        )
+        or SelectionConfig(ask_free=True),
+        watch=_watch(reader, table),
+        domains=_domains(reader, table.get("domains", {})),
+        groups=_groups(reader, table.get("groups", []), weights or WeightsConfig()),
+    )
+    if reader.violations:
+        raise InvalidProblem(reader.violations)
+    return found
+
+
+class _Reader:
+    """Collects violations while tables are read."""
+
+    def __init__(self, backends: frozenset[str]) -> None:
+        self.backends = backends
+        self.violations: list[FieldViolation] = []
+
+    def wrong(self, path: str, what: str, allowed: str) -> None:
+        self.violations.append(FieldViolation(path, what, allowed))
+
+    def only(self, table: Mapping[str, Any], known: Collection[str], path: str) -> None:
+        for name in table:
+            if name not in known:
+                self.wrong(f"{path}.{name}", "is not a setting", ", ".join(known))
+
+    def build(
+        self, make: Callable[..., T], table: Any, path: str, known: Collection[str], fixed: Mapping[str, Any]
+    ) -> T | None:
+        """``make(**table, **fixed)``; what it refuses, and what is no number where one is due, is a violation."""
+        if not isinstance(table, Mapping):
+            self.wrong(path, f"is {table!r}", "a table")
+            return None
+        self.only(table, known, path)
+        values = {name: value for name, value in table.items() if name in known}
+        for name, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                self.wrong(f"{path}.{name}", f"is {value!r}", "a number")
+                return None
+        try:
+            return make(**values, **fixed)
+        except (ValueError, TypeError) as error:
+            self.wrong(path, f"is refused: {error}", "see docs/federation.md")
+            return None
+
+    def known_backends(self, names: Any, path: str) -> tuple[str, ...]:
+        """A list of configured backends."""
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            self.wrong(path, f"is {names!r}", "a list of names of backends")
+            return ()
+        for name in names:
+            if name not in self.backends:
+                self.wrong(path, f"names {name!r}, which is not configured", ", ".join(sorted(self.backends)) or "none")
+        return tuple(names)
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+def _watch(reader: _Reader, table: Mapping[str, Any]) -> WatchConfig:
+    heart = table.get("heartbeat", {})
+    known = ("interval_s", "threshold", "hold_phi", "least_deviation_s")
+
+    def make(
+        hold_phi: float = WatchConfig.hold_phi,
+        interval_s: float = 0.1,
+        threshold: float = HeartbeatConfig.threshold,
+        least_deviation_s: float = HeartbeatConfig.least_deviation_s,
+    ) -> WatchConfig:
+        if not 0.02 <= interval_s <= 60:
+            raise ValueError(f"interval_s is {interval_s}; allowed: 0.02 - 60 s")
+        breaker = reader.build(BreakerConfig, table.get("breaker", {}), "federation.breaker", _names(BreakerConfig), {})
+        heartbeat = HeartbeatConfig(interval_s, threshold, least_deviation_s=least_deviation_s)
+        return WatchConfig(heartbeat, hold_phi, max(0.1, interval_s), breaker or BreakerConfig())
+
+    return reader.build(make, heart, "federation.heartbeat", known, {}) or WatchConfig()
+
+
+def _domains(reader: _Reader, table: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(table, Mapping):
+        reader.wrong("federation.domains", f"is {table!r}", "a table: backend = [names of what it shares]")
+        return {}
+    reader.known_backends(list(table), "federation.domains")
+    found = {}
+    for name, shared in table.items():
+        if not isinstance(shared, (list, tuple)) or not all(isinstance(each, str) and each for each in shared):
+            reader.wrong(f"federation.domains.{name}", f"is {shared!r}", "a list of names, such as a vendor's")
+        else:
+            found[name] = tuple(shared)
+    return found
+
+
+def _groups(reader: _Reader, tables: Any, weights: WeightsConfig) -> tuple[GroupConfig, ...]:
+    if not isinstance(tables, (list, tuple)):
+        reader.wrong("federation.groups", f"is {tables!r}", "tables, [[federation.groups]]")
+        return ()
+    found: list[GroupConfig] = []
+    taken: dict[str, str] = {}
+    for place, table in enumerate(tables):
+        path = f"federation.groups[{place}]"
+        if not isinstance(table, Mapping):
+            reader.wrong(path, f"is {table!r}", "a table")
+            continue
+        reader.only(table, ("name", "backends", "expected_s"), path)
+        name = table.get("name")
+        if not isinstance(name, str) or not name or name in [group.name for group in found]:
+            reader.wrong(f"{path}.name", f"is {name!r}", "a text that no other group has")
+        members = reader.known_backends(table.get("backends"), f"{path}.backends")
+        for member in members:
+            if member in taken:
+                reader.wrong(f"{path}.backends", f"names {member!r}, which is in {taken[member]!r}", "one group each")
+        taken |= dict.fromkeys(members, str(name))
+        numbers = {key: table[key] for key in ("expected_s",) if key in table}
+        fixed = {"name": str(name), "backends": members, "weights": weights}
+        group = reader.build(GroupConfig, numbers, path, ("expected_s",), fixed)
+        if group is not None:
+            found.append(group)
+    return tuple(found)

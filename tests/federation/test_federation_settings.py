@@ -1,0 +1,82 @@
+import tomllib
+
+import pytest
+
+from federation.settings import FederationSettings, settings_from_table
+from solvers.errors import InvalidProblem
+
+BACKENDS = ("a", "b", "c")
+
+FULL = """
+exploration_share = 0.2
+usd_per_gain = 50.0
+[heartbeat]
+interval_s = 0.5
+threshold = 6.0
+hold_phi = 1.5
+[breaker]
+consecutive_failures = 5
+[weights]
+risk = 1.0
+[domains]
+a = ["vendor", "region"]
+[[groups]]
+name = "g"
+backends = ["a", "b"]
+expected_s = 0.2
+"""
+
+
+def faults(text):
+    with pytest.raises(InvalidProblem) as refused:
+        settings_from_table(tomllib.loads(text), BACKENDS)
+    return {violation.path: violation for violation in refused.value.violations}
+
+
+def test_every_setting_reaches_what_it_sets():
+    found = settings_from_table(tomllib.loads(FULL), BACKENDS)
+    assert (found.selection.exploration_share, found.selection.usd_per_gain, found.selection.ask_free) == (
+        0.2,
+        50,
+        True,
+    )
+    assert (found.watch.heartbeat.expected_s, found.watch.heartbeat.threshold, found.watch.hold_phi) == (0.5, 6, 1.5)
+    assert found.watch.breaker.consecutive_failures == 5
+    assert found.domains == {"a": ("vendor", "region")}
+    [group] = found.groups
+    assert (group.name, group.backends, group.expected_s, group.weights.risk) == ("g", ("a", "b"), 0.2, 1.0)
+
+
+def test_without_a_table_the_defaults_hold():
+    assert settings_from_table(None, BACKENDS) == FederationSettings() == settings_from_table({}, BACKENDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("speed = 1", "federation.speed"),
+        ("exploration_share = 2", "federation"),
+        ('usd_per_gain = "much"', "federation.usd_per_gain"),
+        ("heartbeat = 1", "federation.heartbeat"),
+        ("[heartbeat]\nevery_s = 1", "federation.heartbeat.every_s"),
+        ("[heartbeat]\ninterval_s = 0.001", "federation.heartbeat"),
+        ("[breaker]\nfailure_rate = 2", "federation.breaker"),
+        ("[domains]\nz = ['x']", "federation.domains"),
+        ("[domains]\na = 'x'", "federation.domains.a"),
+        ("groups = 1", "federation.groups"),
+        ("[[groups]]\nname = 'g'\nbackends = ['a']", "federation.groups[0]"),
+        ("[[groups]]\nname = 'g'\nbackends = ['a', 'z']", "federation.groups[0].backends"),
+        ("[[groups]]\nname = ''\nbackends = ['a', 'b']", "federation.groups[0].name"),
+        ("[[groups]]\nname = 'g'\nbackends = ['a', 'b']\nsize = 1", "federation.groups[0].size"),
+        (
+            "[[groups]]\nname = 'g'\nbackends = ['a', 'b']\n[[groups]]\nname = 'h'\nbackends = ['b', 'c']",
+            "federation.groups[1].backends",
+        ),
+    ],
+)
+def test_each_fault_is_named(text, path):
+    assert path in faults(text)
+
+
+def test_several_faults_are_named_together():
+    assert len(faults("speed = 1\n[breaker]\nprobes = 0")) == 2
