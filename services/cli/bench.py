@@ -10,7 +10,17 @@ from services.cli.output import EXIT_OK, print_json
 from services.cli.session import Session
 from solvers.errors import PolicyUnmet
 
-NAMES = ("routing", "invoices", "binary", "quantum", "selection", "service")
+NAMES = (
+    "routing",
+    "invoices",
+    "binary",
+    "quantum",
+    "kernels",
+    "quantum-lift",
+    "qoblib",
+    "selection",
+    "service",
+)
 
 
 @click.command()
@@ -19,14 +29,14 @@ NAMES = ("routing", "invoices", "binary", "quantum", "selection", "service")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure, peer and ratio.")
 @click.pass_obj
 def bench(session: Session, /, name: str, *, quick: bool, as_json: bool) -> int:
-    """Measure one part: routing, invoices, binary, quantum, selection or service."""
+    """Measure one part of Isinglass beside its peers; NAME is the part."""
     from importlib import import_module
 
     if session.state_dir is not None:  # benchmarks find the service as any program does
         os.environ["ISINGLASS_STATE"] = str(session.state_dir)
     if session.address:
         os.environ["ISINGLASS_ADDRESS"] = session.address
-    module_name = f"benchmarks.{name}"
+    module_name = f"benchmarks.{name.replace('-', '_')}"
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
