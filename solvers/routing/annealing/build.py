@@ -172,6 +172,7 @@ def empty_tours(
         ruined_at=np.zeros(routes, np.int64),
         todo=np.zeros(2 * n + 16, np.int32),
         key=np.zeros(2 * n + 16),
+        fits=np.zeros(near.shape[1] + 1, np.int32),
         dirty=np.zeros(n + routes, np.int32),
         is_dirty=np.zeros(n + routes, np.bool_),
         best=np.full(n + routes, -1, np.int32),

@@ -15,6 +15,7 @@ from solvers.routing.annealing.tour import keep_best
 from solvers.routing.data import Metric
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
+from solvers.routing.travel import Travel
 from solvers.stop import Stop
 
 MATRIX_STOPS = 2_000
@@ -50,7 +51,9 @@ class CapacityEngine(TourEngine):
         assert demand is not None  # noqa: S101 - accepted
         capacity = int(problem.capacity[0, 0]) if problem.capacity.shape[1] else 0
         capacity = min(capacity, int(demand.sum()))
-        places = np.append(problem.stop_location, problem.vehicle_start[0])
+        stops = along_curve(travel, problem.stop_location)
+        demand = demand[stops]
+        places = np.append(problem.stop_location[stops], problem.vehicle_start[0])
         points = np.column_stack([travel.x[places], travel.y[places]])
         matrix = None
         if travel.metric is Metric.MATRIX or n <= MATRIX_STOPS:
@@ -61,7 +64,7 @@ class CapacityEngine(TourEngine):
         fixed = float(problem.fixed_cost[0]) / unit
         # A mandatory stop outside is worse than every stop on a vehicle of its own.
         outside = 2.0 * float(to_depot.sum()) + n * fixed + float(problem.prize.sum()) / unit + 1.0
-        penalty = np.where(problem.optional, problem.prize / unit, outside)
+        penalty = np.where(problem.optional, problem.prize / unit, outside)[stops]
         fewest = math.ceil(int(demand.sum()) / max(capacity, 1))
         vehicles = min(int(problem.vehicle_count[0]), n, fewest + fewest // 5 + 50)
         tours = build_tours(
@@ -76,7 +79,7 @@ class CapacityEngine(TourEngine):
             fixed=fixed,
             matrix=matrix,
         )
-        super().__init__(tours, ~problem.optional, unit)
+        super().__init__(tours, ~problem.optional[stops], unit, stops)
 
     @staticmethod
     def accepts(problem: RoutingProblem) -> bool:
@@ -103,9 +106,24 @@ class CapacityEngine(TourEngine):
         if plan is None:
             demand = t.nodes["demand"][: len(t.near)].astype(np.int64)
             routes = savings_routes(t.near, t.near_length, t.depot_length, demand, int(t.capacity[0]))
+            routes = [self.stops[route].tolist() for route in routes]
         else:
             routes = [list(route.visits) for route in plan.routes if route.visits]
         self.load(sorted(routes, key=len, reverse=True))
+
+
+def along_curve(travel: Travel, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) order of ``places`` along a Z-curve: what is near in space is then mostly near in memory."""
+    if travel.metric is Metric.MATRIX:
+        return np.arange(len(places))
+    points = np.column_stack([travel.x[places], travel.y[places]])
+    low = points.min(axis=0)
+    cells = ((points - low) * (65_535 / max(float((points.max(axis=0) - low).max()), 1e-300))).astype(np.int64)
+    code = np.zeros(len(places), np.int64)
+    for bit in range(16):
+        for axis in range(2):
+            code |= ((cells[:, axis] >> bit) & 1) << (2 * bit + axis)
+    return np.argsort(code, kind="stable")
 
 
 def unit_vectors(degrees: NDArray[np.float64]) -> NDArray[np.float64]:

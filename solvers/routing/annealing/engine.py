@@ -26,11 +26,13 @@ class TourEngine:
     Parameters
     ----------
     tours
-        Empty tours; stop ``i`` of the problem is visit ``i``.
+        Empty tours.
     mandatory
-        (n,) what must be served.
+        (n,) which visits must be served.
     unit
         Objective of one unit of the tours' cost; > 0.
+    stops
+        (n,) which stop of the problem each visit of the tours is; ``None``: the same number.
 
     Attributes
     ----------
@@ -42,15 +44,19 @@ class TourEngine:
     mean_removed = 10.0
     longest_string = 10
 
-    def __init__(self, tours: Tours, mandatory: NDArray[np.bool_], unit: float) -> None:
+    def __init__(
+        self, tours: Tours, mandatory: NDArray[np.bool_], unit: float, stops: NDArray[np.int64] | None = None
+    ) -> None:
         self.tours, self.mandatory, self.unit = tours, mandatory, unit
+        self.stops = np.arange(len(mandatory)) if stops is None else stops
+        self.visits = np.argsort(self.stops)
         self.prize = np.where(mandatory, 0.0, tours.penalty)
         self.weight = 1.0
         self.kept: tuple[float, RoutingPlan] | None = None
 
     def load(self, routes: Sequence[Sequence[int]]) -> None:
-        """Begin from ``routes``; those beyond the number of vehicles are dropped."""
-        load_routes(self.tours, routes[: len(self.tours.load)])
+        """Begin from ``routes`` of stops; those beyond the number of vehicles are dropped."""
+        load_routes(self.tours, [self.visits[list(route)] for route in routes[: len(self.tours.load)]])
         keep_best(self.tours)
 
     def run(self, iterations: int, temperature: float) -> None:
@@ -111,4 +117,8 @@ class TourEngine:
         return self._plan_of_tours()
 
     def _plan_of_tours(self) -> RoutingPlan:
-        return RoutingPlan(tuple(Route(self.vehicle_type(r), tuple(route)) for r, route in best_routes(self.tours)))
+        return RoutingPlan(
+            tuple(
+                Route(self.vehicle_type(r), tuple(self.stops[route].tolist())) for r, route in best_routes(self.tours)
+            )
+        )

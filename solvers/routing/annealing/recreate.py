@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
@@ -99,31 +101,43 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
     if counts[N_FREE] > 0 and alone < best and room >= 0:
         best = alone
         at = n + tours.free[counts[N_FREE] - 1]
-    blink_in = counts[BLINK_IN]
+    # Which near visits have room is gathered without a branch: none would be predicted well.
+    fits = tours.fits
+    found = 0
     for k in range(k_near):
-        j = near[c, k]
-        r = nodes[j].route
-        if r < 0 or load[r] > room:
-            continue
-        d = near_length[c, k]
-        # No bound from the triangle inequality here: its branch is mispredicted more often than it saves a root.
-        if blink_in > 0:
-            blink_in -= 1
+        r = nodes[near[c, k]].route
+        fits[found] = k
+        found += (r >= 0) & (load[r] <= room)
+    blink_in = counts[BLINK_IN]
+    if blink_in > 2 * found:
+        blink_in -= 2 * found
+        for i in range(found):
+            k = fits[i]
+            j = near[c, k]
+            d = near_length[c, k]
+            # from c: one row of a (symmetric) matrix
             cost = d + distance(tours, c, nodes[j].succ) - nodes[j].dsucc
             if cost < best:
                 best = cost
                 at = j
-        else:
-            blink_in = geometric(tours.rng, BLINK_RATE)
-        if blink_in > 0:
-            blink_in -= 1
             p = nodes[j].pred
-            cost = d + distance(tours, p, c) - nodes[j].dpred
+            cost = d + distance(tours, c, p) - nodes[j].dpred
             if cost < best:
                 best = cost
                 at = p
-        else:
-            blink_in = geometric(tours.rng, BLINK_RATE)
+    else:
+        for i in range(2 * found):
+            if blink_in == 0:
+                blink_in = geometric(tours.rng, BLINK_RATE)
+                continue
+            blink_in -= 1
+            k = fits[i >> 1]
+            j = np.int64(near[c, k])
+            q = np.int64(nodes[j].pred if i & 1 else nodes[j].succ)
+            cost = near_length[c, k] + distance(tours, c, q) - (nodes[j].dpred if i & 1 else nodes[j].dsucc)
+            if cost < best:
+                best = cost
+                at = q if i & 1 else j
     # Long edges to the depot pass near visits that neither of their ends is near to.
     to_depot = tours.depot_length[c]
     used = counts[N_FREE]
@@ -138,7 +152,7 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
             best = cost
             at = sentinel
         p = nodes[sentinel].pred
-        cost = to_depot + distance(tours, p, c) - nodes[sentinel].dpred
+        cost = to_depot + distance(tours, c, p) - nodes[sentinel].dpred
         if cost < best:
             best = cost
             at = p

@@ -89,6 +89,7 @@ class Tours(NamedTuple):
     ruined_at: NDArray[np.int64]  # [R] stamp of the last ruin that touched the route
     todo: NDArray[np.int32]  # visits to insert, in order
     key: NDArray[np.float64]  # their sorting keys
+    fits: NDArray[np.int32]  # [K + 1] which near visits are on a route that has room
     dirty: NDArray[np.int32]  # [n + R] nodes whose successor may differ from ``best``
     is_dirty: NDArray[np.bool_]  # [n + R]
     best: NDArray[np.int32]  # [n + R] successors in the best tours; -1 for absent visits
