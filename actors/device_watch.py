@@ -128,7 +128,7 @@ class DeviceWatch:
         return tuple(replace(entry, at_s=entry.at_s + shift_s) for entry in self.watch.since(at_s - shift_s))
 
     def moved(self, backend: str, job_id: str) -> None:
-        """A job's work was handed to ``backend`` because another went down."""
+        """A job's work was taken from ``backend`` and handed to another."""
         self.watch.note(backend, Event.MOVED, time.monotonic(), job_id)
 
     async def _look(self) -> float:

@@ -62,8 +62,12 @@ class SolveOrder:
         The insurance plan when it was ready in time.
     insurance_bound
         Proved lower bound that came with it.
+    approved
+        An operator sent it: it may spend what it asks for.
     takeover
         Take the lease even from a coordinator that seems to hold it: the gateway saw it die.
+    token
+        Fencing token of the lease when the job was accepted for this coordinator; ``None``: it takes one itself.
 
     """
 
@@ -80,6 +84,8 @@ class SolveOrder:
     insurance: Any = None
     insurance_bound: float | None = None
     takeover: bool = False
+    token: int | None = None
+    approved: bool = False
 
 
 @dataclass(frozen=True)

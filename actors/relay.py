@@ -25,7 +25,6 @@ _ASK_S = 1.0
 _ELSEWHERE = frozenset(
     {
         Reason.BACKEND_UNAVAILABLE,
-        Reason.BACKEND_TIMEOUT,
         Reason.BACKEND_FAILED,
         Reason.CIRCUIT_OPEN,
         Reason.RESULT_CORRUPT,

@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,17 +19,19 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from actors import logs
+from actors import logs, rollout_log
 from actors.device_watch import DeviceWatch
 from actors.metrics import metrics
 from actors.names import actor, coordinator_name, worker_name
 from actors.settings import Settings
 from actors.stores import open_store
 from backends.config import backends_from_tables
+from federation.approval import explained, unapproved
 from federation.attack import Attack, BackendView, plan_attack
 from federation.evidence import seen_from_observation
 from federation.fairness import FairQueue, Ticket
 from federation.policy import Policy
+from federation.rollouts import Rollouts
 from federation.selection import Selection
 from federation.settings import settings_from_table
 from federation.watch import Happened
@@ -54,6 +56,7 @@ class JobCard:
 
     ``job_id`` is the job's seat: its id with who attempts it and since when, so that a holder that lost the lease
     cannot give away what the next one holds. ``want``: most workers it can use. ``finish_by_s``: Unix time.
+    ``approved``: an operator sent it.
     """
 
     job_id: str
@@ -65,6 +68,7 @@ class JobCard:
     policy: Policy
     want: int
     finish_by_s: float
+    approved: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,10 @@ class Scheduler:
         names = tuple(config.name for config in backends_from_tables(settings.backends).backends)
         federation = settings_from_table(settings.federation, names)
         self._selection = Selection(federation.selection)
+        self._approval_micros = federation.approval_above_usd_micros
+        self._rollouts = Rollouts(federation.canaries, rollout_log.decided(settings.state_dir))
+        self._approved: set[str] = set()
+        """Jobs that an operator sent."""
         self._devices = DeviceWatch(names, self._store, self._selection, federation, self._backend_down)
         self._rested: dict[str, tuple[str, float]] = {}
         """Held worker -> the job that holds it, and since when the worker was seen not to work on it."""
@@ -119,6 +127,8 @@ class Scheduler:
         now_s = time.time()
         attack = self._plan(card, card.policy, self._devices.views(), now_s)
         self._cards[card.job_id] = card
+        if card.approved:
+            self._approved.add(_job_of(card.job_id))
         self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
         self._grant(now_s, opening=card.job_id)
         # Also those of an earlier call whose answer was lost.
@@ -144,6 +154,7 @@ class Scheduler:
         """The job is over: it waits for nothing and holds nothing."""
         held = self._queue.remove(job_id)
         self._cards.pop(job_id, None)
+        self._approved.discard(_job_of(job_id))
         for worker in held:
             await self.release(job_id, worker)
 
@@ -159,6 +170,9 @@ class Scheduler:
     ) -> str:
         """Reserve ``amounts`` for a submission; the reservation id. Raises `solvers.errors.BudgetExceeded`."""
         now = datetime.now(UTC)
+        if self._approval_micros is not None and job_id not in self._approved:
+            most = min(request_limit.usd_micros, self._approval_micros)
+            request_limit = replace(request_limit, usd_micros=most)
         reservation: str = await asyncio.to_thread(
             self._store.budgets.reserve,
             tenant=tenant,
@@ -210,7 +224,7 @@ class Scheduler:
         if not attack.backends:
             return None
         choice = attack.backends[0]
-        self._devices.moved(choice.name, seat.rsplit("#", 1)[0])
+        self._devices.moved(failed, _job_of(seat))
         return replace(choice, reason=f"in place of {failed}; {choice.reason}")
 
     async def backends(self) -> list[dict[str, Any]]:
@@ -223,17 +237,25 @@ class Scheduler:
 
     def _plan(self, card: JobCard, policy: Policy, views: list[BackendView], now_s: float) -> Attack:
         named = bool(policy.allowed_backends)
-        return plan_attack(
+        allowed = unapproved(policy, self._approval_micros, card.approved)
+        attack = plan_attack(
             card.kind,
             card.features,
             card.strategies,
             views,
-            policy,
+            allowed,
             max(0.0, card.finish_by_s - now_s),
             # Who names backends gets those backends; otherwise experience decides what is worth its time and money.
             None if named else self._selection.at(now_s),
-            None if named else partial(self._devices.groups.preferred, card.job_id, now_s=time.monotonic()),
+            None if named else partial(self._gives_way, card.job_id),
         )
+        return explained(attack, policy, allowed)
+
+    def _gives_way(self, job_id: str, backends: Collection[str]) -> dict[str, str]:
+        """Canaries first, then the traffic of groups among who is left."""
+        replaced = self._rollouts.gives_way(_job_of(job_id), backends)
+        left = [name for name in backends if name not in replaced]
+        return self._devices.groups.preferred(job_id, left, time.monotonic()) | replaced
 
     def _backend_down(self, name: str) -> None:
         """Jobs that wait for it are told to go elsewhere."""
@@ -331,3 +353,10 @@ class Scheduler:
         )
         if evidence is not None:
             self._selection.observe(evidence, seen.at.timestamp())
+            verdicts = self._rollouts.observe(evidence)
+            if verdicts:
+                rollout_log.append(self._settings.state_dir, verdicts)
+
+
+def _job_of(seat: str) -> str:
+    return seat.rsplit("#", 1)[0]

@@ -45,6 +45,7 @@ class Seat:
             policy=solve.order.policy,
             want=want,
             finish_by_s=solve.solve_until_s,
+            approved=solve.order.approved,
         )
         give_up_s = time.time() + min(3 * _SCHEDULER_TRY_S, 0.3 * (solve.solve_until_s - time.time()))
         while True:

@@ -19,6 +19,14 @@
     [[federation.groups]]
     name = "annealers"
     backends = ["annealer-a", "annealer-b", "annealer-c"]
+
+    [[federation.canaries]]
+    stable = "annealer-a"
+    candidate = "annealer-new"
+    share = 0.05
+
+    [federation.shadow]
+    share = 0.02
 """
 
 from __future__ import annotations
@@ -28,8 +36,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from federation.breaker import BreakerConfig
+from federation.canary import CanaryConfig
 from federation.groups import GroupConfig
 from federation.heartbeat import HeartbeatConfig
+from federation.policy import USD_MICROS
+from federation.rollouts import CanarySetting
 from federation.selection import SelectionConfig
 from federation.watch import WatchConfig
 from federation.weights import WeightsConfig
@@ -37,8 +48,9 @@ from solvers.errors import FieldViolation, InvalidProblem
 
 T = TypeVar("T")
 
+_MOST_USD = 1_000_000
 _SELECTION = ("exploration_share", "trial_runs", "usd_per_gain", "most_racing")
-_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights")
+_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights", "canaries", "shadow")
 
 
 @dataclass(frozen=True)
@@ -55,12 +67,21 @@ class FederationSettings:
         Vendor, region and whatever else fails as one, by backend.
     groups
         Interchangeable backends.
+    approval_above_usd_micros
+        What a request may spend unless an operator sends it, in millionths of a US dollar; ``None``: its own budget.
+    canaries
+        Candidates that get a share of a stable backend's traffic until a rule promotes them or rolls them back.
+    shadow_share
+        Share (0 - 1) of classical requests that a free local backend is asked for too, without effect on the answer.
     """
 
     selection: SelectionConfig = field(default_factory=lambda: SelectionConfig(ask_free=True))
     watch: WatchConfig = field(default_factory=WatchConfig)
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[GroupConfig, ...] = ()
+    approval_above_usd_micros: int | None = None
+    canaries: tuple[CanarySetting, ...] = ()
+    shadow_share: float = 0.0
 
 
 def settings_from_table(table: Any, backends: Collection[str]) -> FederationSettings:
@@ -83,7 +104,7 @@ def settings_from_table(table: Any, backends: Collection[str]) -> FederationSett
     reader = _Reader(frozenset(backends))
     if not isinstance(table, Mapping):
         raise InvalidProblem([FieldViolation("federation", f"is {table!r}", "a table")])
-    reader.only(table, (*_SELECTION, *_TABLES), "federation")
+    reader.only(table, (*_SELECTION, "approval_above_usd", *_TABLES), "federation")
     weights = reader.build(WeightsConfig, table.get("weights", {}), "federation.weights", _names(WeightsConfig), {})
     found = FederationSettings(
         selection=reader.build(
@@ -97,6 +118,9 @@ def settings_from_table(table: Any, backends: Collection[str]) -> FederationSett
         watch=_watch(reader, table),
         domains=_domains(reader, table.get("domains", {})),
         groups=_groups(reader, table.get("groups", []), weights or WeightsConfig()),
+        approval_above_usd_micros=_dollars(reader, table.get("approval_above_usd"), "federation.approval_above_usd"),
+        canaries=_canaries(reader, table.get("canaries", [])),
+        shadow_share=_shadow(reader, table.get("shadow", {})),
     )
     if reader.violations:
         raise InvalidProblem(reader.violations)
@@ -148,25 +172,72 @@ class _Reader:
         return tuple(names)
 
 
+def _canaries(reader: _Reader, tables: Any) -> tuple[CanarySetting, ...]:
+    if not isinstance(tables, (list, tuple)):
+        reader.wrong("federation.canaries", f"is {tables!r}", "tables, [[federation.canaries]]")
+        return ()
+    found: list[CanarySetting] = []
+    numbers = ("share", *_names(CanaryConfig))
+    for place, table in enumerate(tables):
+        path = f"federation.canaries[{place}]"
+        if not isinstance(table, Mapping):
+            reader.wrong(path, f"is {table!r}", "a table")
+            continue
+        reader.only(table, ("stable", "candidate", *numbers), path)
+        pair = reader.known_backends([table.get("stable"), table.get("candidate")], path)
+        taken = {name for one in found for name in (one.stable, one.candidate)}
+        if len(pair) < 2 or taken & set(pair):
+            reader.wrong(path, f"has {list(pair)}", "a stable and a candidate, each in one canary")
+            continue
+
+        def make(share: float = 0.05, pair: tuple[str, ...] = pair, **rule: Any) -> CanarySetting:
+            return CanarySetting(pair[0], pair[1], share, CanaryConfig(**rule))
+
+        values = {name: table[name] for name in numbers if name in table}
+        one = reader.build(make, values, path, numbers, {})
+        if one is not None:
+            found.append(one)
+    return tuple(found)
+
+
+def _shadow(reader: _Reader, table: Any) -> float:
+    def make(share: float = 0.0) -> float:
+        if not 0 <= share <= 1:
+            raise ValueError(f"share is {share}; allowed: 0 - 1")
+        return float(share)
+
+    return reader.build(make, table, "federation.shadow", ("share",), {}) or 0.0
+
+
+def _dollars(reader: _Reader, value: Any, path: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST_USD:
+        reader.wrong(path, f"is {value!r}", f"0 - {_MOST_USD:,} US dollars")
+        return None
+    return round(value * USD_MICROS)
+
+
 def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind))
 
 
 def _watch(reader: _Reader, table: Mapping[str, Any]) -> WatchConfig:
     heart = table.get("heartbeat", {})
-    known = ("interval_s", "threshold", "hold_phi", "least_deviation_s")
+    known = ("interval_s", "threshold", "hold_phi", "least_deviation_s", "most_unheard")
 
     def make(
         hold_phi: float = WatchConfig.hold_phi,
-        interval_s: float = 0.1,
+        interval_s: float = HeartbeatConfig.expected_s,
         threshold: float = HeartbeatConfig.threshold,
         least_deviation_s: float = HeartbeatConfig.least_deviation_s,
+        most_unheard: int = WatchConfig.most_unheard,
     ) -> WatchConfig:
         if not 0.02 <= interval_s <= 60:
             raise ValueError(f"interval_s is {interval_s}; allowed: 0.02 - 60 s")
         breaker = reader.build(BreakerConfig, table.get("breaker", {}), "federation.breaker", _names(BreakerConfig), {})
         heartbeat = HeartbeatConfig(interval_s, threshold, least_deviation_s=least_deviation_s)
-        return WatchConfig(heartbeat, hold_phi, max(0.1, interval_s), breaker or BreakerConfig())
+        return WatchConfig(heartbeat, hold_phi, most_unheard, breaker=breaker or BreakerConfig())
 
     return reader.build(make, heart, "federation.heartbeat", known, {}) or WatchConfig()
 

@@ -48,6 +48,9 @@ class WatchConfig:
     hold_phi
         From this phi on no new call goes out (0 < hold_phi <= heartbeat.threshold): at 2 that is wrong once in 100
         heartbeats, which costs a call its first choice and no more.
+    most_unheard
+        Calls that may go out between two signs of life, heartbeats and answers alike (>= 1): what a backend that has
+        just died is sent at most.
     pause_s
         A look that comes later than this after the one before was itself held up; only so much of the pause counts as
         silence, in seconds (> 0).
@@ -55,14 +58,17 @@ class WatchConfig:
         Of each backend.
     """
 
-    heartbeat: HeartbeatConfig = field(default_factory=lambda: HeartbeatConfig(expected_s=0.1))
+    heartbeat: HeartbeatConfig = field(default_factory=HeartbeatConfig)
     hold_phi: float = 2.0
+    most_unheard: int = 4
     pause_s: float = 0.1
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
 
     def __post_init__(self) -> None:
         if not 0 < self.hold_phi <= self.heartbeat.threshold:
             raise ValueError(f"hold_phi is {self.hold_phi}; allowed: above 0, at most {self.heartbeat.threshold}")
+        if self.most_unheard < 1:
+            raise ValueError(f"most_unheard is {self.most_unheard}; allowed: >= 1")
         if not 0 < self.pause_s < math.inf:
             raise ValueError(f"pause_s is {self.pause_s}; allowed: > 0")
 
@@ -101,6 +107,7 @@ class Watch:
         self.log: deque[Happened] = deque(maxlen=EVENTS_KEPT)
         self._breakers = {name: Breaker(self.config.breaker) for name in names}
         self._hearts = {name: Heartbeat(self.config.heartbeat) for name in names}
+        self._unheard = dict.fromkeys(names, 0)
         self._down: dict[str, str] = {}
         self._looked_s: float | None = None
         self._slept_s = 0.0
@@ -114,6 +121,7 @@ class Watch:
     def beat(self, name: str, now_s: float) -> None:
         """A sign of life. A backend that was down is heard again: its next call is a probe."""
         self._hearts[name].beat(self._awake_s(now_s))
+        self._unheard[name] = 0
         if self._down.pop(name, None) is not None:
             self._breakers[name].probe_now(now_s)
             self.note(name, Event.HEARD, now_s)
@@ -153,9 +161,11 @@ class Watch:
 
     def allow(self, name: str, now_s: float, detail: str = "") -> bool:
         """Whether a call may go out now; a yes is followed by `record` or `withdraw`."""
-        if self.held(name, now_s) or not self._breakers[name].allow(now_s):
+        unheard = self._unheard[name] >= self.config.most_unheard
+        if unheard or self.held(name, now_s) or not self._breakers[name].allow(now_s):
             self.note(name, Event.HELD, now_s, detail)
             return False
+        self._unheard[name] += 1
         self.note(name, Event.SENT, now_s, detail)
         return True
 
@@ -167,6 +177,8 @@ class Watch:
         """How a call ended. An answer is a sign of life too; a failure is none of death."""
         breaker = self._breakers[name]
         before = breaker.state(now_s)
+        if ok:
+            self._unheard[name] = 0
         breaker.record(ok, now_s)
         self.domains.record(name, ok, now_s)
         self.note(name, Event.OK if ok else Event.FAILED, now_s, detail)

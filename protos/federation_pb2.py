@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17protos/federation.proto\x12\x0cisinglass.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13ListBackendsRequest\"C\n\x14ListBackendsResponse\x12+\n\x08\x62\x61\x63kends\x18\x01 \x03(\x0b\x32\x19.isinglass.v1.BackendInfo\"q\n\x0c\x42\x61\x63kendPrice\x12\x14\n\x0cper_task_usd\x18\x01 \x01(\x01\x12\x14\n\x0cper_shot_usd\x18\x02 \x01(\x01\x12\x16\n\x0eper_second_usd\x18\x03 \x01(\x01\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\r\n\x05\x61s_of\x18\x05 \x01(\t\"\xf0\x02\n\x0b\x42\x61\x63kendInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ntechnology\x18\x02 \x01(\t\x12\x0e\n\x06qubits\x18\x03 \x01(\r\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\r\n\x05local\x18\x05 \x01(\x08\x12\x14\n\x0cqueue_length\x18\x06 \x01(\r\x12\x11\n\tmax_shots\x18\x07 \x01(\x04\x12)\n\x05price\x18\x08 \x01(\x0b\x32\x1a.isinglass.v1.BackendPrice\x12\x16\n\x0e\x63\x61libration_id\x18\t \x01(\t\x12\x36\n\x12oldest_calibration\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_calibration\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcircuit_state\x18\x0c \x01(\t\x12\x1a\n\x12unavailable_reason\x18\r \x01(\t\"j\n\rBudgetAmounts\x12\x0b\n\x03usd\x18\x01 \x01(\x01\x12\x12\n\x05shots\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0e\x64\x65vice_seconds\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_shotsB\x11\n\x0f_device_seconds\"\xed\x01\n\x06\x42udget\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12*\n\x05limit\x18\x04 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12-\n\x08reserved\x18\x05 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12,\n\x07settled\x18\x06 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12)\n\x04\x66ree\x18\x07 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\"C\n\x10GetBudgetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"o\n\x10SetBudgetRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12*\n\x05limit\x18\x04 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\"Z\n\x10ListUsageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xc1\x01\n\nUsageEntry\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12-\n\x08reserved\x18\x04 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12,\n\x07settled\x18\x05 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x11ListUsageResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.isinglass.v1.UsageEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbe\x02\n\x11\x46\x65\x64\x65rationService\x12U\n\x0cListBackends\x12!.isinglass.v1.ListBackendsRequest\x1a\".isinglass.v1.ListBackendsResponse\x12\x41\n\tGetBudget\x12\x1e.isinglass.v1.GetBudgetRequest\x1a\x14.isinglass.v1.Budget\x12\x41\n\tSetBudget\x12\x1e.isinglass.v1.SetBudgetRequest\x1a\x14.isinglass.v1.Budget\x12L\n\tListUsage\x12\x1e.isinglass.v1.ListUsageRequest\x1a\x1f.isinglass.v1.ListUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17protos/federation.proto\x12\x0cisinglass.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13ListBackendsRequest\"C\n\x14ListBackendsResponse\x12+\n\x08\x62\x61\x63kends\x18\x01 \x03(\x0b\x32\x19.isinglass.v1.BackendInfo\"q\n\x0c\x42\x61\x63kendPrice\x12\x14\n\x0cper_task_usd\x18\x01 \x01(\x01\x12\x14\n\x0cper_shot_usd\x18\x02 \x01(\x01\x12\x16\n\x0eper_second_usd\x18\x03 \x01(\x01\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\r\n\x05\x61s_of\x18\x05 \x01(\t\"\xbf\x03\n\x0b\x42\x61\x63kendInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ntechnology\x18\x02 \x01(\t\x12\x0e\n\x06qubits\x18\x03 \x01(\r\x12\x11\n\tavailable\x18\x04 \x01(\x08\x12\r\n\x05local\x18\x05 \x01(\x08\x12\x14\n\x0cqueue_length\x18\x06 \x01(\r\x12\x11\n\tmax_shots\x18\x07 \x01(\x04\x12)\n\x05price\x18\x08 \x01(\x0b\x32\x1a.isinglass.v1.BackendPrice\x12\x16\n\x0e\x63\x61libration_id\x18\t \x01(\t\x12\x36\n\x12oldest_calibration\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_calibration\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcircuit_state\x18\x0c \x01(\t\x12\x1a\n\x12unavailable_reason\x18\r \x01(\t\x12\x0e\n\x06health\x18\x0e \x01(\x01\x12\r\n\x05group\x18\x0f \x01(\t\x12\x1b\n\x0etraffic_weight\x18\x10 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_traffic_weight\"j\n\rBudgetAmounts\x12\x0b\n\x03usd\x18\x01 \x01(\x01\x12\x12\n\x05shots\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0e\x64\x65vice_seconds\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_shotsB\x11\n\x0f_device_seconds\"\xc6\x02\n\x06\x42udget\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12*\n\x05limit\x18\x04 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12-\n\x08reserved\x18\x05 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12,\n\x07settled\x18\x06 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12)\n\x04\x66ree\x18\x07 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12.\n\x08\x66orecast\x18\x08 \x01(\x0b\x32\x1c.isinglass.v1.BudgetForecast\x12\'\n\x06\x61lerts\x18\t \x03(\x0b\x32\x17.isinglass.v1.BurnAlert\"\x7f\n\x0e\x42udgetForecast\x12\x14\n\x0c\x65xpected_usd\x18\x01 \x01(\x01\x12\x0f\n\x07low_usd\x18\x02 \x01(\x01\x12\x10\n\x08high_usd\x18\x03 \x01(\x01\x12\x1e\n\x11\x65xhausted_in_days\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x14\n\x12_exhausted_in_days\"u\n\tBurnAlert\x12\x10\n\x08severity\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61\x63tor\x18\x02 \x01(\x01\x12\x0e\n\x06long_s\x18\x03 \x01(\x01\x12\x0f\n\x07short_s\x18\x04 \x01(\x01\x12\x11\n\tlong_rate\x18\x05 \x01(\x01\x12\x12\n\nshort_rate\x18\x06 \x01(\x01\"T\n\x10GetBudgetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x0f\n\x07outlook\x18\x04 \x01(\x08\"o\n\x10SetBudgetRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06period\x18\x03 \x01(\t\x12*\n\x05limit\x18\x04 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\"Z\n\x10ListUsageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xc1\x01\n\nUsageEntry\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12-\n\x08reserved\x18\x04 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12,\n\x07settled\x18\x05 \x01(\x0b\x32\x1b.isinglass.v1.BudgetAmounts\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x11ListUsageResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.isinglass.v1.UsageEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbe\x02\n\x11\x46\x65\x64\x65rationService\x12U\n\x0cListBackends\x12!.isinglass.v1.ListBackendsRequest\x1a\".isinglass.v1.ListBackendsResponse\x12\x41\n\tGetBudget\x12\x1e.isinglass.v1.GetBudgetRequest\x1a\x14.isinglass.v1.Budget\x12\x41\n\tSetBudget\x12\x1e.isinglass.v1.SetBudgetRequest\x1a\x14.isinglass.v1.Budget\x12L\n\tListUsage\x12\x1e.isinglass.v1.ListUsageRequest\x1a\x1f.isinglass.v1.ListUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,21 +39,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BACKENDPRICE']._serialized_start=166
   _globals['_BACKENDPRICE']._serialized_end=279
   _globals['_BACKENDINFO']._serialized_start=282
-  _globals['_BACKENDINFO']._serialized_end=650
-  _globals['_BUDGETAMOUNTS']._serialized_start=652
-  _globals['_BUDGETAMOUNTS']._serialized_end=758
-  _globals['_BUDGET']._serialized_start=761
-  _globals['_BUDGET']._serialized_end=998
-  _globals['_GETBUDGETREQUEST']._serialized_start=1000
-  _globals['_GETBUDGETREQUEST']._serialized_end=1067
-  _globals['_SETBUDGETREQUEST']._serialized_start=1069
-  _globals['_SETBUDGETREQUEST']._serialized_end=1180
-  _globals['_LISTUSAGEREQUEST']._serialized_start=1182
-  _globals['_LISTUSAGEREQUEST']._serialized_end=1272
-  _globals['_USAGEENTRY']._serialized_start=1275
-  _globals['_USAGEENTRY']._serialized_end=1468
-  _globals['_LISTUSAGERESPONSE']._serialized_start=1470
-  _globals['_LISTUSAGERESPONSE']._serialized_end=1557
-  _globals['_FEDERATIONSERVICE']._serialized_start=1560
-  _globals['_FEDERATIONSERVICE']._serialized_end=1878
+  _globals['_BACKENDINFO']._serialized_end=729
+  _globals['_BUDGETAMOUNTS']._serialized_start=731
+  _globals['_BUDGETAMOUNTS']._serialized_end=837
+  _globals['_BUDGET']._serialized_start=840
+  _globals['_BUDGET']._serialized_end=1166
+  _globals['_BUDGETFORECAST']._serialized_start=1168
+  _globals['_BUDGETFORECAST']._serialized_end=1295
+  _globals['_BURNALERT']._serialized_start=1297
+  _globals['_BURNALERT']._serialized_end=1414
+  _globals['_GETBUDGETREQUEST']._serialized_start=1416
+  _globals['_GETBUDGETREQUEST']._serialized_end=1500
+  _globals['_SETBUDGETREQUEST']._serialized_start=1502
+  _globals['_SETBUDGETREQUEST']._serialized_end=1613
+  _globals['_LISTUSAGEREQUEST']._serialized_start=1615
+  _globals['_LISTUSAGEREQUEST']._serialized_end=1705
+  _globals['_USAGEENTRY']._serialized_start=1708
+  _globals['_USAGEENTRY']._serialized_end=1901
+  _globals['_LISTUSAGERESPONSE']._serialized_start=1903
+  _globals['_LISTUSAGERESPONSE']._serialized_end=1990
+  _globals['_FEDERATIONSERVICE']._serialized_start=1993
+  _globals['_FEDERATIONSERVICE']._serialized_end=2311
 # @@protoc_insertion_point(module_scope)

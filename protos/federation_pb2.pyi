@@ -103,6 +103,9 @@ class BackendInfo(_message.Message):
     NEWEST_CALIBRATION_FIELD_NUMBER: _builtins.int
     CIRCUIT_STATE_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_REASON_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    TRAFFIC_WEIGHT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     technology: _builtins.str
     """annealer, gate"""
@@ -115,6 +118,12 @@ class BackendInfo(_message.Message):
     circuit_state: _builtins.str
     """CLOSED, OPEN, HALF_OPEN"""
     unavailable_reason: _builtins.str
+    health: _builtins.float
+    """probability that the next call succeeds, 0 - 1"""
+    group: _builtins.str
+    """of interchangeable backends; empty: it stands alone"""
+    traffic_weight: _builtins.float
+    """its share of the group's requests, 0 - 1"""
     @_builtins.property
     def price(self) -> Global___BackendPrice: ...
     @_builtins.property
@@ -139,12 +148,17 @@ class BackendInfo(_message.Message):
         newest_calibration: _timestamp_pb2.Timestamp | None = ...,
         circuit_state: _builtins.str = ...,
         unavailable_reason: _builtins.str = ...,
+        health: _builtins.float = ...,
+        group: _builtins.str = ...,
+        traffic_weight: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_calibration", b"newest_calibration", "oldest_calibration", b"oldest_calibration", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_traffic_weight", b"_traffic_weight", "newest_calibration", b"newest_calibration", "oldest_calibration", b"oldest_calibration", "price", b"price", "traffic_weight", b"traffic_weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "calibration_id", b"calibration_id", "circuit_state", b"circuit_state", "local", b"local", "max_shots", b"max_shots", "name", b"name", "newest_calibration", b"newest_calibration", "oldest_calibration", b"oldest_calibration", "price", b"price", "qubits", b"qubits", "queue_length", b"queue_length", "technology", b"technology", "unavailable_reason", b"unavailable_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_traffic_weight", b"_traffic_weight", "available", b"available", "calibration_id", b"calibration_id", "circuit_state", b"circuit_state", "group", b"group", "health", b"health", "local", b"local", "max_shots", b"max_shots", "name", b"name", "newest_calibration", b"newest_calibration", "oldest_calibration", b"oldest_calibration", "price", b"price", "qubits", b"qubits", "queue_length", b"queue_length", "technology", b"technology", "traffic_weight", b"traffic_weight", "unavailable_reason", b"unavailable_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__traffic_weight: _TypeAlias = _typing.Literal["traffic_weight"]  # noqa: Y015
+    _WhichOneofArgType__traffic_weight: _TypeAlias = _typing.Literal["_traffic_weight", b"_traffic_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__traffic_weight) -> _WhichOneofReturnType__traffic_weight | None: ...
 
 Global___BackendInfo: _TypeAlias = BackendInfo  # noqa: Y015
 
@@ -194,6 +208,8 @@ class Budget(_message.Message):
     RESERVED_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
     FREE_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
+    ALERTS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     project: _builtins.str
     """empty: the tenant as a whole"""
@@ -207,6 +223,14 @@ class Budget(_message.Message):
     def settled(self) -> Global___BudgetAmounts: ...
     @_builtins.property
     def free(self) -> Global___BudgetAmounts: ...
+    @_builtins.property
+    def forecast(self) -> Global___BudgetForecast:
+        """when asked for, of a month"""
+
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BurnAlert]:
+        """when asked for; the most urgent first"""
+
     def __init__(
         self,
         *,
@@ -217,14 +241,88 @@ class Budget(_message.Message):
         reserved: Global___BudgetAmounts | None = ...,
         settled: Global___BudgetAmounts | None = ...,
         free: Global___BudgetAmounts | None = ...,
+        forecast: Global___BudgetForecast | None = ...,
+        alerts: _abc.Iterable[Global___BurnAlert] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["free", b"free", "limit", b"limit", "reserved", b"reserved", "settled", b"settled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["forecast", b"forecast", "free", b"free", "limit", b"limit", "reserved", b"reserved", "settled", b"settled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["free", b"free", "limit", b"limit", "period", b"period", "project", b"project", "reserved", b"reserved", "settled", b"settled", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "forecast", b"forecast", "free", b"free", "limit", b"limit", "period", b"period", "project", b"project", "reserved", b"reserved", "settled", b"settled", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Budget: _TypeAlias = Budget  # noqa: Y015
+
+@_typing.final
+class BudgetForecast(_message.Message):
+    """What the period will have cost at its end, reserved amounts included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPECTED_USD_FIELD_NUMBER: _builtins.int
+    LOW_USD_FIELD_NUMBER: _builtins.int
+    HIGH_USD_FIELD_NUMBER: _builtins.int
+    EXHAUSTED_IN_DAYS_FIELD_NUMBER: _builtins.int
+    expected_usd: _builtins.float
+    low_usd: _builtins.float
+    """80 % interval"""
+    high_usd: _builtins.float
+    exhausted_in_days: _builtins.float
+    """at the expected rate; absent: not within the period"""
+    def __init__(
+        self,
+        *,
+        expected_usd: _builtins.float = ...,
+        low_usd: _builtins.float = ...,
+        high_usd: _builtins.float = ...,
+        exhausted_in_days: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exhausted_in_days", b"_exhausted_in_days", "exhausted_in_days", b"exhausted_in_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exhausted_in_days", b"_exhausted_in_days", "exhausted_in_days", b"exhausted_in_days", "expected_usd", b"expected_usd", "high_usd", b"high_usd", "low_usd", b"low_usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exhausted_in_days: _TypeAlias = _typing.Literal["exhausted_in_days"]  # noqa: Y015
+    _WhichOneofArgType__exhausted_in_days: _TypeAlias = _typing.Literal["_exhausted_in_days", b"_exhausted_in_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exhausted_in_days) -> _WhichOneofReturnType__exhausted_in_days | None: ...
+
+Global___BudgetForecast: _TypeAlias = BudgetForecast  # noqa: Y015
+
+@_typing.final
+class BurnAlert(_message.Message):
+    """The budget is being spent too fast over a long and a short window at once. A rate of 1 spends it evenly."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    LONG_S_FIELD_NUMBER: _builtins.int
+    SHORT_S_FIELD_NUMBER: _builtins.int
+    LONG_RATE_FIELD_NUMBER: _builtins.int
+    SHORT_RATE_FIELD_NUMBER: _builtins.int
+    severity: _builtins.str
+    """PAGE, TICKET"""
+    factor: _builtins.float
+    """the rate that the rule allows"""
+    long_s: _builtins.float
+    short_s: _builtins.float
+    long_rate: _builtins.float
+    short_rate: _builtins.float
+    def __init__(
+        self,
+        *,
+        severity: _builtins.str = ...,
+        factor: _builtins.float = ...,
+        long_s: _builtins.float = ...,
+        short_s: _builtins.float = ...,
+        long_rate: _builtins.float = ...,
+        short_rate: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["factor", b"factor", "long_rate", b"long_rate", "long_s", b"long_s", "severity", b"severity", "short_rate", b"short_rate", "short_s", b"short_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BurnAlert: _TypeAlias = BurnAlert  # noqa: Y015
 
 @_typing.final
 class GetBudgetRequest(_message.Message):
@@ -233,21 +331,25 @@ class GetBudgetRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    OUTLOOK_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     period: _builtins.str
     """empty: the current month"""
     tenant: _builtins.str
     """empty: the caller's; another one needs role operator"""
+    outlook: _builtins.bool
+    """fill in forecast and alerts"""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         period: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        outlook: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "project", b"project", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outlook", b"outlook", "period", b"period", "project", b"project", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

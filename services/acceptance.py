@@ -14,6 +14,7 @@ from typing import Any
 from ray.exceptions import RayError
 
 from actors import logs
+from actors.heartbeat import LEASE_S
 from actors.messages import Box, SolveOrder
 from actors.names import SCHEDULER, actor
 from actors.settings import Settings
@@ -27,7 +28,7 @@ from solvers import canonical
 from solvers.errors import FieldViolation, IdempotencyConflict, InvalidProblem, TooBusy
 from solvers.registry import problem_kind
 from store.jobs import AcceptedJob
-from store.keys import Principal
+from store.keys import Principal, Role
 from store.store import Store
 
 _PULSE_S = 0.5
@@ -37,7 +38,10 @@ _SERVICE_S = 0.5
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that is in the store. ``guard_at_s`` (monotonic): when the insurance takes over."""
+    """A job that is in the store. ``guard_at_s`` (monotonic): when the insurance takes over.
+
+    ``coordinator``: who it was leased to as it was accepted; empty when nobody waits for it.
+    """
 
     kind: ServiceKind
     job_id: str
@@ -47,6 +51,7 @@ class Accepted:
     received_s: float
     guard_at_s: float
     insurance: Future[Insured]
+    coordinator: str = ""
 
 
 class Acceptance:
@@ -63,11 +68,12 @@ class Acceptance:
         """Calls being answered: many may end at the same moment."""
 
     async def accept(
-        self, principal: Principal, kind_name: str, request: Any, correlation_id: str, awaited: bool = True
+        self, principal: Principal, kind_name: str, request: Any, correlation_id: str, coordinator: str
     ) -> Accepted:
-        """Validate everything, store the job, start its insurance (where the caller waits: ``awaited``).
+        """Validate everything, store the job, start its insurance.
 
-        While the store does not answer, a caller who waits gets the insurance alone: the job has no id then.
+        Where the caller waits, the job is leased to ``coordinator`` in the same step; nobody waits when that is empty,
+        and then there is no insurance either. While the store does not answer, a caller who waits gets the insurance alone: the job has no id then.
 
         Raises
         ------
@@ -80,6 +86,7 @@ class Acceptance:
 
         """
         received_s = time.monotonic()
+        awaited = bool(coordinator)
         now = datetime.now(UTC)
         kind = service_kinds()[kind_name]
         size = request.ByteSize()
@@ -97,7 +104,9 @@ class Acceptance:
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
         storing = self._background.spawn(
-            asyncio.to_thread(self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now)
+            asyncio.to_thread(
+                self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now, coordinator
+            )
         )
         try:
             digest, job = await asyncio.wait_for(
@@ -121,8 +130,10 @@ class Acceptance:
             problem=Box.pack(problem),
             accepted_at=now,
             finish_by_s=time.time() + guard_at_s - time.monotonic() - commit_s(policy.deadline_s),
+            token=job.token or None,
+            approved=Role.OPERATOR in principal.roles,
         )
-        return Accepted(kind, job.job_id, job.is_new, problem, order, received_s, guard_at_s, insurance)
+        return Accepted(kind, job.job_id, job.is_new, problem, order, received_s, guard_at_s, insurance, coordinator)
 
     def _convert(self, kind: ServiceKind, request: Any) -> tuple[Any, Policy]:
         """Problem and policy; raises one `InvalidProblem` with the violations of both."""
@@ -152,7 +163,8 @@ class Acceptance:
         policy: Policy,
         correlation_id: str,
         now: datetime,
-    ) -> tuple[str, Any]:
+        coordinator: str,
+    ) -> tuple[str, AcceptedJob]:
         stored = canonical.dumps(
             {
                 "kind": kind.name,
@@ -173,6 +185,8 @@ class Acceptance:
             policy_json=policy.to_json(),
             correlation_id=correlation_id,
             now=now,
+            holder=coordinator,
+            ttl_s=LEASE_S,
         )
         return digest, job
 

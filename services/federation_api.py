@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ray.exceptions import RayError
 
 from actors.names import SCHEDULER, actor
 from backends.backend import BackendFacts
+from federation.outlook import Outlook, outlook, windows_s
 from protos import federation_pb2
 from services.convert.times import timestamp
 from solvers.errors import BackendUnavailable, FieldViolation, InvalidProblem, PermissionDenied
 from store.amounts import MAX_AMOUNT, Amounts, month_of
 from store.budgets import Budget, Reservation
 from store.keys import Principal, Role
+from store.spent import spent_by_day, spent_since
 from store.store import Store
 
 _MOST_USD = 1_000_000_000
@@ -38,9 +40,25 @@ class FederationApi:
 
     async def budget(self, principal: Principal, request: federation_pb2.GetBudgetRequest) -> federation_pb2.Budget:
         """Where a budget stands."""
-        tenant = _tenant(principal, request.tenant)
-        return _budget(
-            await asyncio.to_thread(self._store.budgets.budget, tenant, request.project, _period(request.period))
+        tenant, period = _tenant(principal, request.tenant), _period(request.period)
+        found = await asyncio.to_thread(self._store.budgets.budget, tenant, request.project, period)
+        message = _budget(found)
+        if request.outlook:
+            _add_outlook(message, await asyncio.to_thread(self._outlook, found))
+        return message
+
+    def _outlook(self, budget: Budget) -> Outlook:
+        now, database = datetime.now(UTC), self._store.database
+        where = (budget.tenant, budget.project, budget.period)
+        windows = windows_s()
+        spent = spent_since(database, *where, [now - timedelta(seconds=window) for window in windows])
+        return outlook(
+            budget.period,
+            budget.limit.usd_micros,
+            budget.reserved.usd_micros,
+            spent_by_day(database, *where),
+            dict(zip(windows, spent, strict=True)),
+            now,
         )
 
     async def set_budget(self, principal: Principal, request: federation_pb2.SetBudgetRequest) -> federation_pb2.Budget:
@@ -117,6 +135,31 @@ def _budget(budget: Budget) -> federation_pb2.Budget:
     )
 
 
+def _add_outlook(message: federation_pb2.Budget, found: Outlook) -> None:
+    """Fill in what was asked for."""
+    if found.forecast is not None:
+        expected = found.forecast
+        message.forecast.CopyFrom(
+            federation_pb2.BudgetForecast(
+                expected_usd=expected.expected,
+                low_usd=expected.low,
+                high_usd=expected.high,
+                exhausted_in_days=expected.exhausted_in_days,
+            )
+        )
+    message.alerts.extend(
+        federation_pb2.BurnAlert(
+            severity=alert.rule.severity.value,
+            factor=alert.rule.factor,
+            long_s=alert.rule.long_s,
+            short_s=alert.rule.short_s,
+            long_rate=alert.long_rate,
+            short_rate=alert.short_rate,
+        )
+        for alert in found.alerts
+    )
+
+
 def _usage(entry: Reservation) -> federation_pb2.UsageEntry:
     return federation_pb2.UsageEntry(
         job_id=entry.job_id,
@@ -130,7 +173,12 @@ def _usage(entry: Reservation) -> federation_pb2.UsageEntry:
 
 def _backend(view: dict[str, Any]) -> federation_pb2.BackendInfo:
     message = federation_pb2.BackendInfo(
-        name=view["name"], circuit_state=view["circuit_state"], unavailable_reason=view["unavailable_reason"]
+        name=view["name"],
+        circuit_state=view["circuit_state"],
+        unavailable_reason=view["unavailable_reason"],
+        health=view["health"],
+        group=view["group"],
+        traffic_weight=view["traffic_weight"],
     )
     facts: BackendFacts | None = view["facts"]
     if facts is None:

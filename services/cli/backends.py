@@ -30,6 +30,8 @@ def backends(session: Session, as_json: bool) -> int:
         "technology",
         "qubits",
         "state",
+        "health",
+        "traffic",
         "queue",
         "$/task",
         "$/shot",
@@ -43,6 +45,8 @@ def backends(session: Session, as_json: bool) -> int:
             f"{info.technology}{', local' if info.local else ''}",
             str(info.qubits),
             _state(info),
+            number_text(info.health, 3),
+            f"{number_text(100 * info.traffic_weight, 1)} % of {info.group}" if info.group else "",
             str(info.queue_length),
             number_text(info.price.per_task_usd, 6),
             number_text(info.price.per_shot_usd, 6),
@@ -52,7 +56,7 @@ def backends(session: Session, as_json: bool) -> int:
         )
         for info in answer.backends
     )
-    print_table("", headers, rows, numeric=("qubits", "queue", "$/task", "$/shot", "$/s"), wrap=("state",))
+    print_table("", headers, rows, numeric=("qubits", "health", "queue", "$/task", "$/shot", "$/s"), wrap=("state",))
     return EXIT_OK
 
 

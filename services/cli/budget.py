@@ -24,13 +24,13 @@ _UNITS = ("usd", "shots", "device_seconds")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.pass_context
 def budget(context: click.Context, project: str, period: str, tenant: str, as_json: bool) -> int | None:
-    """What may be spent on metered backends: limit, reserved, settled, free."""
+    """What may be spent on metered backends: limit, reserved, settled, free; where the month is heading."""
     if context.invoked_subcommand is not None:
         return None
     with context.ensure_object(Session).client() as client:
         from protos.federation_pb2 import GetBudgetRequest
 
-        request = GetBudgetRequest(project=project, period=period, tenant=tenant)
+        request = GetBudgetRequest(project=project, period=period, tenant=tenant, outlook=True)
         _show_budget(client.call(client.federation.GetBudget, request), as_json)
     return EXIT_OK
 
@@ -129,6 +129,28 @@ def _show_budget(answer: Budget, as_json: bool) -> None:
     parts = ("limit", "reserved", "settled", "free")
     rows = ([unit.replace("_", " "), *(_amount_text(getattr(answer, part), unit) for part in parts)] for unit in _UNITS)
     print_table(f"Budget of {scope}, {answer.period}", ("unit", *parts), rows, numeric=parts)
+    for line in outlook_lines(answer):
+        click.echo(line)
+
+
+def outlook_lines(answer: Budget) -> list[str]:
+    """Forecast and alerts, one a line; empty where the answer holds none."""
+    lines = []
+    if answer.HasField("forecast"):
+        found = answer.forecast
+        line = f"by the end of the month: ${number_text(found.expected_usd)}"
+        line += f" (80 %: {number_text(found.low_usd)} - {number_text(found.high_usd)})"
+        if found.HasField("exhausted_in_days"):
+            days = found.exhausted_in_days
+            line += f"; the limit is reached in {number_text(days, 1)} days" if days > 0 else "; the limit is reached"
+        lines.append(line)
+    for alert in answer.alerts:
+        hours = f"{number_text(alert.long_s / 3600, 1)} h and {number_text(alert.short_s / 3600, 2)} h"
+        rates = f"{number_text(alert.long_rate, 1)} and {number_text(alert.short_rate, 1)} times an even rate"
+        lines.append(
+            f"{alert.severity.lower()}: spent over {hours} at {rates}; allowed: {number_text(alert.factor, 1)}"
+        )
+    return lines
 
 
 def _amount_text(amounts: BudgetAmounts, unit: str) -> str:

@@ -97,7 +97,7 @@ def _round(one: Round, happened: Sequence[Happened], groups: Mapping[str, str]) 
     if detected_s is not None:
         group = groups[one.backend]
         others = [e for e in within if e.backend != one.backend and groups[e.backend] == group]
-        moved = {e.detail: e.at_s for e in others if e.event is Event.MOVED}
+        moved = {e.detail: e.at_s for e in own if e.event is Event.MOVED}
         for job, at_s in moved.items():
             since_s = _lost_at(job, own, detected_s, at_s)
             if since_s is None:

@@ -12,7 +12,7 @@ import grpc
 
 from services.client import Client
 
-INVOICES = 6
+INVOICES = 5
 PROBLEMS = 40
 """Different problems; they come round again, so that the quality of answers can be compared."""
 _LATE_S = 20.0

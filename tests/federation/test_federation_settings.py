@@ -10,6 +10,7 @@ BACKENDS = ("a", "b", "c")
 FULL = """
 exploration_share = 0.2
 usd_per_gain = 50.0
+approval_above_usd = 2.5
 [heartbeat]
 interval_s = 0.5
 threshold = 6.0
@@ -24,6 +25,13 @@ a = ["vendor", "region"]
 name = "g"
 backends = ["a", "b"]
 expected_s = 0.2
+[[canaries]]
+stable = "a"
+candidate = "c"
+share = 0.1
+least_runs = 50
+[shadow]
+share = 0.02
 """
 
 
@@ -41,6 +49,10 @@ def test_every_setting_reaches_what_it_sets():
         True,
     )
     assert (found.watch.heartbeat.expected_s, found.watch.heartbeat.threshold, found.watch.hold_phi) == (0.5, 6, 1.5)
+    assert found.approval_above_usd_micros == 2_500_000
+    [canary] = found.canaries
+    assert (canary.stable, canary.candidate, canary.share, canary.rule.least_runs) == ("a", "c", 0.1, 50)
+    assert found.shadow_share == 0.02
     assert found.watch.breaker.consecutive_failures == 5
     assert found.domains == {"a": ("vendor", "region")}
     [group] = found.groups
@@ -57,6 +69,13 @@ def test_without_a_table_the_defaults_hold():
         ("speed = 1", "federation.speed"),
         ("exploration_share = 2", "federation"),
         ('usd_per_gain = "much"', "federation.usd_per_gain"),
+        ("approval_above_usd = -1", "federation.approval_above_usd"),
+        ("[shadow]\nshare = 2", "federation.shadow"),
+        ("canaries = 1", "federation.canaries"),
+        ("[[canaries]]\nstable = 'a'", "federation.canaries[0]"),
+        ("[[canaries]]\nstable = 'a'\ncandidate = 'z'", "federation.canaries[0]"),
+        ("[[canaries]]\nstable = 'a'\ncandidate = 'b'\nshare = 2", "federation.canaries[0]"),
+        ("[[canaries]]\nstable = 'a'\ncandidate = 'b'\nspeed = 2", "federation.canaries[0].speed"),
         ("heartbeat = 1", "federation.heartbeat"),
         ("[heartbeat]\nevery_s = 1", "federation.heartbeat.every_s"),
         ("[heartbeat]\ninterval_s = 0.001", "federation.heartbeat"),

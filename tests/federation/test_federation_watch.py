@@ -5,7 +5,7 @@ from federation.breaker import BreakerConfig, CircuitState
 from federation.heartbeat import HeartbeatConfig
 from federation.watch import Event, Watch, WatchConfig
 
-BEAT_S = 0.1
+BEAT_S = 0.2
 
 
 def beating(names=("a", "b"), config=None, until_s=5.0, rng=None):
@@ -14,7 +14,7 @@ def beating(names=("a", "b"), config=None, until_s=5.0, rng=None):
         for name in names:
             watch.beat(name, now_s)
         watch.look(now_s)
-        now_s += BEAT_S if rng is None else float(rng.uniform(0.08, 0.12))
+        now_s += BEAT_S if rng is None else float(rng.uniform(0.16, 0.24))
     return watch, now_s
 
 
@@ -62,6 +62,15 @@ def test_no_call_goes_out_to_a_backend_that_is_down_and_one_probe_when_it_is_hea
     assert events(watch, "a")[-2:] == [Event.OK, Event.CLOSED]
 
 
+def test_between_two_signs_of_life_no_more_than_a_few_calls_go_out():
+    watch, now_s = beating()
+    assert [watch.allow("a", now_s) for _ in range(6)] == [True] * 4 + [False] * 2
+    watch.beat("a", now_s + 0.1)
+    assert watch.allow("a", now_s + 0.1)
+    watch.record("a", True, now_s + 0.1)
+    assert [watch.allow("a", now_s + 0.1) for _ in range(5)] == [True] * 4 + [False]
+
+
 def test_calls_that_fail_open_the_circuit_though_the_heart_beats():
     watch, now_s = beating(config=WatchConfig(breaker=BreakerConfig(consecutive_failures=2)))
     for _ in range(2):
@@ -91,7 +100,7 @@ def test_the_log_tells_what_happened_since():
     assert [(e.event, e.detail) for e in watch.since(now_s)] == [(Event.SENT, "job-1"), (Event.OK, "job-1")]
 
 
-@pytest.mark.parametrize("values", [{"hold_phi": 0.0}, {"hold_phi": 9.0}, {"pause_s": 0.0}])
+@pytest.mark.parametrize("values", [{"hold_phi": 0.0}, {"hold_phi": 9.0}, {"most_unheard": 0}, {"pause_s": 0.0}])
 def test_settings_out_of_range_are_refused(values):
     with pytest.raises(ValueError, match="allowed"):
         WatchConfig(HeartbeatConfig(), **values)
