@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -173,7 +174,7 @@ def highs(data: Any, seconds: float) -> list[int] | None:
 
 def cp_sat(data: Any, seconds: float) -> list[int] | None:
     """CP-SAT on one worker; a product becomes a boolean that is true when both are."""
-    from ortools.sat.python import cp_model  # type: ignore[import-not-found]
+    from ortools.sat.python import cp_model
 
     program = cp_model.CpModel()
     x = [program.new_bool_var(f"x{k}") for k in range(data["linear"].shape[0])]
@@ -211,9 +212,23 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _tell(row: dict[str, Any]) -> None:
+def _tell(row: Any) -> None:
     sys.stdout.write(json.dumps(row) + "\n")
     sys.stdout.flush()
+
+
+def apart(task: dict[str, Any], solver: str) -> list[int] | None:
+    """`solve` in a process of its own: HiGHS and OR-Tools carry different builds of one library."""
+    command = [sys.executable, __file__, sys.argv[1], task["id"], solver]
+    values: list[int] | None = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return values
+
+
+def solve(task: dict[str, Any], solver: str) -> list[int] | None:
+    """Best values of a constrained model that ``solver`` found in the task's time."""
+    with np.load(task["model"]) as file:
+        data = dict(file)
+    return {"highs": highs, "cp_sat": cp_sat}[solver](data, task["seconds"])
 
 
 def main() -> None:
@@ -222,17 +237,17 @@ def main() -> None:
         os.sched_setaffinity(0, {int(core)})
     with open(sys.argv[1]) as file:
         tasks = json.load(file)
+    if len(sys.argv) > 2:
+        _tell(solve(next(task for task in tasks if task["id"] == sys.argv[2]), sys.argv[3]))
+        return
     versions = _versions()
     _tell({"versions": versions})
     for task in tasks:
         head = {"id": task["id"]}
         if task["what"] == "constrained":
-            with np.load(task["model"]) as file_data:
-                data = dict(file_data)
             for solver in PROGRAMS:
                 if solver in versions:
-                    values = {"highs": highs, "cp_sat": cp_sat}[solver](data, task["seconds"])
-                    _tell({**head, "solver": solver, "values": values})
+                    _tell({**head, "solver": solver, "values": apart(task, solver)})
             continue
         bqm = model_of(task["model"])
         if task["what"] == "rate" and "dwave_sa" in versions:

@@ -1,4 +1,4 @@
-"""Files of problems: VRPLIB, the contract's JSON, invoice tables."""
+"""Files of problems: VRPLIB, the contract's JSON, invoice tables, binary models and integer programs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from services.cli.tables import CsvOptions, read_table
 from solvers.errors import FieldViolation, InvalidProblem
 
 KINDS = ("routing", "invoices", "binary")
+MODELS = (".sparse", ".txt", ".mc", ".lp", ".mps")
+"""Files of binary models that `solvers.binary.readers` reads; ``.gz`` may follow."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,18 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
         return Question("invoices", PrioritizeInvoicesRequest(problem=read_table(path, csv)))
     if suffix == ".json":
         return read_json(path.read_bytes(), kind)
-    files = {"binary": ".json", "invoices": ".json, .csv", "routing": ".json, .vrp"}
-    raise _fault(str(path), f"has the suffix {suffix!r}", f"{files.get(kind or '', '.vrp, .json, .csv')}")
+    if kind in (None, "binary") and path.name.lower().removesuffix(".gz").endswith(MODELS):
+        from protos.sampling_pb2 import SampleRequest
+        from services.convert.binary import problem_to_message
+        from solvers.binary.readers import read
+
+        return Question("binary", SampleRequest(problem=problem_to_message(read(path))))
+    files = {"binary": ".json, .sparse, .txt, .mc, .lp, .mps", "invoices": ".json, .csv", "routing": ".json, .vrp"}
+    raise _fault(
+        str(path),
+        f"has the suffix {suffix!r}",
+        f"{files.get(kind or '', '.vrp, .json, .csv, .sparse, .txt, .mc, .lp, .mps')}",
+    )
 
 
 def _read_vrp(path: Path) -> Question:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from solvers.binary.pool import ReadPool
 from solvers.binary.problem import BinaryProblem
 from solvers.binary.recombine import Recombiner
 from solvers.binary.schedule import beta_range, linear_schedule
+from solvers.stop import Stop
 from solvers.strategy import Candidate, Context
 
 FIRST_SWEEPS = 50
@@ -108,10 +109,9 @@ class Annealing:
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """A candidate at each improvement, then one with all reads."""
         model, pool, pacer = problem.ising, ReadPool(problem), Pacer(context)
-        rng = generator(context)
-        lengths = Lengths(context, LARGE_FIRST_SWEEPS if model.size >= LARGE else FIRST_SWEEPS)
-        run = _Run(model, rng, pacer.more)
-        winners = np.empty((0, model.size), dtype=np.int8)
+        trace = context.control_trace
+        lengths = Lengths(context.stop, model.size, None if trace is None else trace["sweeps"])
+        run = AnnealingRun(model, generator(context), pacer.more)
         while (sweeps := lengths.next()) > 0:
             for rows, is_read in run.epoch(sweeps):
                 if pool.add(rows, counted=is_read):
@@ -119,15 +119,14 @@ class Annealing:
             lengths.ran(run.sweeps_done)
             if run.stopped:
                 break
-            winners = run.unite(np.concatenate([winners, run.best[None, :]]))
-            if pool.add(winners):
+            if pool.add(run.unite(run.best[None, :])):
                 yield pool.candidate(self.name, context.seed)
         if pool.best_energy < np.inf:
-            yield pool.candidate(self.name, context.seed, trace={**pacer.trace(), **lengths.trace()})
+            yield pool.candidate(self.name, context.seed, trace={**pacer.trace(), "sweeps": lengths.used})
 
 
-class _Run:
-    """The state of one run: replicas, recombiner, and what the last epoch found."""
+class AnnealingRun:
+    """The state of one run: replicas, recombiner, what the last epoch found, and the winners of all epochs."""
 
     def __init__(self, model: Ising, rng: np.random.Generator, more: Callable[[], bool]) -> None:
         self.model, self.more = model, more
@@ -139,6 +138,7 @@ class _Run:
         self.best = np.empty(model.size, dtype=np.int8)
         self.best_energy = math.inf
         self.seen = math.inf
+        self.winners = np.empty((0, model.size), dtype=np.int8)
 
     def epoch(self, sweeps: int) -> Iterator[tuple[NDArray[np.int8], bool]]:
         """The lowest of each population, at rest, int8, shape ``(k, n)``, as they come, and whether they are reads.
@@ -169,12 +169,14 @@ class _Run:
             yield lowest, True
 
     def unite(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Rows recombined with each other, distinct, the lowest `MOST_WINNERS`."""
+        """The winners and ``rows`` recombined with each other: the lowest distinct `MOST_WINNERS` win from now on."""
+        rows = np.concatenate([self.winners, rows])
         rows, energies = self.recombiner.improve(rows, None, rows.shape[0], self.more)
         chosen: dict[bytes, int] = {}
         for k in np.argsort(energies, kind="stable").tolist():
             chosen.setdefault(rows[k].tobytes(), k)
-        return rows[list(chosen.values())[:MOST_WINNERS]]
+        self.winners = rows[list(chosen.values())[:MOST_WINNERS]]
+        return self.winners
 
     def _lowest(self, rows: NDArray[np.int8], energies: NDArray[np.float64]) -> NDArray[np.int8]:
         """The lowest rows at rest, as many as can be priced in time, the lowest of them noted as `best`."""
@@ -199,31 +201,42 @@ class Lengths:
 
     Time is read off ``stop.remaining_s()`` alone; without a limit the length only doubles. Lengths are kept in the
     trace, so that a replay needs no time.
+
+    Parameters
+    ----------
+    stop
+        Of the run.
+    size
+        Spins of the model.
+    given
+        Lengths of an earlier run to repeat, or ``None``.
+    share
+        Of the time left, what is for this model (0 < share <= 1).
     """
 
-    def __init__(self, context: Context[SamplePlan], first: int = FIRST_SWEEPS) -> None:
-        self._stop, self._first = context.stop, first
-        given = context.control_trace
-        self._given = None if given is None else [int(length) for length in given["sweeps"]]
-        self._used: list[int] = []
+    def __init__(self, stop: Stop, size: int, given: Sequence[int] | None, share: float = 1.0) -> None:
+        self._stop, self._share = stop, share
+        self._first = LARGE_FIRST_SWEEPS if size >= LARGE else FIRST_SWEEPS
+        self._given = None if given is None else [int(length) for length in given]
+        self.used: list[int] = []
         self._begun_s = self._stop.remaining_s()
         self._per_sweep_s = 0.0
 
     def next(self) -> int:
         """Sweeps to come, or 0 when what is left of the time is worth none."""
-        step = len(self._used)
+        step = len(self.used)
         if self._given is not None:
             length = self._given[step] if step < len(self._given) else 0
         else:
             length = min(MOST_SWEEPS, self._first << min(step, 20))
             left_s = self._stop.remaining_s()
             if self._per_sweep_s > 0.0 and np.isfinite(left_s):
-                fits = left_s / self._per_sweep_s
+                fits = self._share * left_s / self._per_sweep_s
                 length = min(length, int(FITTED_SHARE * fits))
                 length = length if length >= FEWEST_SWEEPS else 0
         if length == 0:
             return 0
-        self._used.append(length)
+        self.used.append(length)
         self._begun_s = self._stop.remaining_s()
         return length
 
@@ -232,10 +245,6 @@ class Lengths:
         now_s = self._stop.remaining_s()
         if np.isfinite(now_s) and sweeps > 0:
             self._per_sweep_s = max(0.0, self._begun_s - now_s) / sweeps
-
-    def trace(self) -> Mapping[str, Any]:
-        """Lengths used."""
-        return {"sweeps": list(self._used)}
 
 
 def _with_quench(hot: float, cold: float, sweeps: int) -> NDArray[np.float64]:

@@ -9,8 +9,10 @@ from solvers.binary.constrained_search import ConstrainedAnnealing
 from solvers.binary.core import hard_core
 from solvers.binary.exact import Enumeration
 from solvers.binary.insurance import Quick
+from solvers.binary.memetic import MemeticTabu
 from solvers.binary.ocean import OceanAnnealing, OceanTabu
 from solvers.binary.plan import SamplePlan
+from solvers.binary.portfolio import Portfolio
 from solvers.binary.tempering import ExactTempering, Tempering
 from solvers.binary.warm import warm
 from solvers.kind import ProblemKind
@@ -21,7 +23,9 @@ KIND: ProblemKind[SamplePlan] = ProblemKind(
     insurance=Quick(),
     strategies=(
         Enumeration(),
+        Portfolio(),
         Annealing(),
+        MemeticTabu(),
         ConstrainedAnnealing(),
         ConstrainedHighs(),
         ExactTempering(),
@@ -30,6 +34,6 @@ KIND: ProblemKind[SamplePlan] = ProblemKind(
         OceanTabu(),
     ),
     kernel=hard_core,
-    reseeded=("annealing", "constrained-annealing"),
+    reseeded=("portfolio", "annealing", "memetic-tabu", "constrained-annealing"),
     warm=warm,
 )

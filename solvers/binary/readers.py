@@ -1,4 +1,4 @@
-"""Files of binary models: G-set graphs, ``.sparse`` QUBO, dimod's BQM JSON and our own canonical JSON."""
+"""Files of binary models: G-set graphs, ``.sparse`` QUBO, LP and MPS, dimod's BQM JSON and our own canonical JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from solvers.binary import canonical
 from solvers.binary.canonical import AnyProblem
 from solvers.binary.interop import from_dimod
 from solvers.binary.problem import BinaryProblem, Vartype, quadratic_problem
+from solvers.binary.program_files import SUFFIXES as PROGRAMS
+from solvers.binary.program_files import read_program
 from solvers.errors import FieldViolation, InvalidProblem
 
 
@@ -23,7 +25,7 @@ def read(path: Path) -> AnyProblem:
     """The model in ``path``, by its name.
 
     ``.sparse`` is a QUBO, ``.json`` canonical JSON or dimod's, ``.txt`` and ``.mc`` a Max-Cut graph; each may end in
-    ``.gz`` as well.
+    ``.gz`` as well. ``.lp`` and ``.mps`` are integer programs.
 
     Raises
     ------
@@ -31,7 +33,9 @@ def read(path: Path) -> AnyProblem:
         When the name is none of these or the content is not what the name says.
     """
     data = path.read_bytes()
-    suffixes = path.suffixes
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in PROGRAMS:
+        return read_program(path)
     if suffixes and suffixes[-1] == ".gz":
         try:
             data = gzip.decompress(data)
@@ -49,7 +53,7 @@ def read(path: Path) -> AnyProblem:
         return read_maxcut(text)
     if suffix == ".json":
         return read_json(text)
-    raise _refused("file", f"is called {path.name}", ".sparse, .txt, .mc or .json, with or without .gz")
+    raise _refused("file", f"is called {path.name}", ".sparse, .txt, .mc or .json, with or without .gz, or .lp or .mps")
 
 
 def read_maxcut(text: str) -> BinaryProblem:

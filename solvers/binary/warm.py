@@ -11,6 +11,8 @@ from solvers.binary.constrained import RawExpression, Variable, constrained_prob
 from solvers.binary.constrained_search import ConstrainedAnnealing
 from solvers.binary.descent import Descent
 from solvers.binary.exact import Enumeration
+from solvers.binary.memetic import MemeticTabu
+from solvers.binary.portfolio import Portfolio
 from solvers.binary.problem import Vartype, quadratic_problem
 from solvers.binary.tempering import ExactTempering, Tempering
 from solvers.stop import WorkLimit
@@ -21,7 +23,7 @@ def warm() -> None:
     """Run each engine on a model of six variables; some seconds the first time, milliseconds from the cache."""
     ring = np.arange(6)
     problem = quadratic_problem(Vartype.SPIN, np.ones(6), ring, (ring + 1) % 6, np.full(6, -1.0))
-    for strategy in (Descent(), Enumeration(), Annealing()):
+    for strategy in (Descent(), Enumeration(), Annealing(), MemeticTabu(), Portfolio()):
         for _ in strategy.candidates(problem, Context(seed=0, stop=WorkLimit(8))):
             pass
     for sampler in (ExactTempering(), Tempering(quick=True)):

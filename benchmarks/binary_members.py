@@ -1,0 +1,99 @@
+"""Measures which search pays on which models, and writes `solvers.binary.members_table`: ``python -m ... [--write]``.
+
+Models are drawn by seed: Max-Cut-like without fields and QUBO-like with fields, by size, mean degree and range of
+weights. On each, the portfolio runs with every share of tabu search for the same processor time; the share whose mean
+distance to the best of all is least wins, the smaller one at a tie. Benchmark instances are not among the models.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from solvers.binary import members_table, portfolio
+from solvers.binary.members import decades_of
+from solvers.binary.problem import BinaryProblem, quadratic_problem
+from solvers.binary.warm import warm
+from solvers.stop import Deadline
+from solvers.strategy import Context
+
+SHARES = (0.0, 0.3, 0.7)
+SECONDS = 0.8
+SEEDS = (1, 2)
+SORTS = (
+    (300, 10, 1),
+    (300, 299, 100),
+    (1000, 6, 1),
+    (1000, 40, 1),
+    (1000, 100, 100),
+    (1000, 999, 100),
+    (2500, 20, 1),
+    (2500, 250, 100),
+    (6000, 5, 1),
+)
+"""Size, mean degree, largest weight (smallest 1)."""
+
+
+def draw(size: int, degree: int, largest: int, seed: int) -> BinaryProblem:
+    """A random model over 0/1 with fields where weights vary, over spins without fields where they are all +-1."""
+    rng = np.random.default_rng(seed)
+    wanted = size * degree // 2
+    if degree >= size - 1:
+        i, j = np.triu_indices(size, 1)
+    else:
+        pairs = np.sort(rng.integers(0, size, (wanted + wanted // 4 + 10, 2)), axis=1)
+        pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+        i, j = rng.permutation(pairs)[:wanted].T
+    weights = rng.integers(1, largest + 1, i.shape[0]) * rng.choice([-1, 1], i.shape[0])
+    if largest == 1:
+        return quadratic_problem("SPIN", np.zeros(size), i, j, weights)
+    return quadratic_problem("BINARY", rng.integers(-largest, largest + 1, size), i, j, 2 * weights)
+
+
+def lowest(problem: BinaryProblem, share: float, seed: int) -> float:
+    """Least energy of the portfolio with that share of tabu search."""
+    stop = Deadline(time.process_time() + SECONDS, time.process_time)
+    strategy = portfolio.Portfolio(share=share)
+    return min(c.claimed_objective for c in strategy.candidates(problem, Context(seed=seed, stop=stop)))
+
+
+def measure() -> Iterator[dict[str, Any]]:
+    """A row for each sort of model: its decades, the mean distance by share, and the share that wins."""
+    for size, degree, largest in SORTS:
+        distances: dict[float, list[float]] = {share: [] for share in SHARES}
+        decades = (0.0, 0.0, 0.0)
+        for seed in SEEDS:
+            problem = draw(size, degree, largest, seed)
+            decades = decades_of(problem.ising)
+            found = {share: lowest(problem, share, seed) for share in SHARES}
+            best = min(found.values())
+            for share, energy in found.items():
+                distances[share].append((energy - best) / abs(best))
+        means = {share: float(np.mean(values)) for share, values in distances.items()}
+        winner = min(SHARES, key=lambda share: (round(means[share], 6), share))
+        yield {"sort": (size, degree, largest), "decades": decades, "distance": means, "tabu_share": winner}
+
+
+def main() -> None:
+    """Print the rows; with ``--write`` renew the table."""
+    warm()
+    rows = []
+    for row in measure():
+        shown = ", ".join(f"{share:g}: {100 * value:.4f} %" for share, value in row["distance"].items())
+        sys.stdout.write(f"{row['sort']}: {shown} -> {row['tabu_share']:g}\n")
+        sys.stdout.flush()
+        rows.append((*(round(value, 2) for value in row["decades"]), row["tabu_share"]))
+    if "--write" in sys.argv:
+        path = Path(members_table.__file__)
+        head = path.read_text().partition("ROWS:")[0]
+        body = "".join(f"    {row},\n" for row in rows)
+        path.write_text(f"{head}ROWS: tuple[tuple[float, float, float, float], ...] = (\n{body})\n")
+
+
+if __name__ == "__main__":
+    main()

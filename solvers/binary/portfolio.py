@@ -1,0 +1,198 @@
+"""Presolve, then annealing and tabu search that share what they find, each part of the model apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.binary.annealing import AnnealingRun, Lengths, anneal
+from solvers.binary.bounds import ROUNDING
+from solvers.binary.exact import MOST_VARIABLES, all_energies, spins_of_codes
+from solvers.binary.ising import Ising
+from solvers.binary.members import tabu_share
+from solvers.binary.memetic import Memetic
+from solvers.binary.pacing import Pacer, generator
+from solvers.binary.plan import SamplePlan
+from solvers.binary.pool import ReadPool
+from solvers.binary.presolve import Reduced, reduce
+from solvers.binary.problem import BinaryProblem
+from solvers.stop import Stop
+from solvers.strategy import Candidate, Context
+
+MOST_TURN_SHARE = 0.9
+FILL_SWEEPS = 20
+"""Sweeps of the reads that fill up a plan once the optimum is proved."""
+
+ELITES = 4
+STREAM = 2
+"""Of chance: the annealing strategy beside this one draws from another, so that they do not do the same."""
+
+
+class Search:
+    """One component: epochs of annealing, then walks of tabu search from their winners, which win in turn.
+
+    The share of tabu search is that of `solvers.binary.members`, in blocks of a few milliseconds.
+
+    Parameters
+    ----------
+    model
+        At least one spin.
+    rng
+        All chance comes from it.
+    pacer
+        Of the run.
+    lengths
+        How long epochs are.
+    share
+        Of tabu search, instead of the table's.
+    """
+
+    def __init__(
+        self, model: Ising, rng: np.random.Generator, pacer: Pacer, lengths: Lengths, share: float | None = None
+    ) -> None:
+        self.model, self.lengths = model, lengths
+        self._pacer = pacer
+        self._annealing = AnnealingRun(model, rng, pacer.more)
+        self._share = min(MOST_TURN_SHARE, tabu_share(model) if share is None else share)
+        self._tabu = Memetic(model, rng, pacer.more) if self._share > 0 else None
+        self.best = np.ones(model.size, dtype=np.int8)
+        self.ended = False
+
+    def turn(self) -> Iterator[tuple[NDArray[np.int8], bool]]:
+        """Assignments, int8, shape ``(k, n)``, as they come, and whether they are reads; one epoch and its walks."""
+        sweeps = self.lengths.next()
+        if sweeps == 0:
+            self.ended = True
+            return
+        begun = self._pacer.blocks
+        run = self._annealing
+        for rows, is_read in run.epoch(sweeps):
+            yield self._noted(rows), is_read
+        self.lengths.ran(run.sweeps_done)
+        if run.stopped:
+            self.ended = True
+            return
+        yield self._noted(run.unite(run.best[None, :])), True
+        if self._tabu is None:
+            return
+        tabu = self._tabu
+        tabu.offer(run.winners[:ELITES])
+        end = self._pacer.blocks + self._share / (1.0 - self._share) * (self._pacer.blocks - begun)
+        while self._pacer.blocks < end and not tabu.stopped:
+            yield self._noted(tabu.step()[None, :]), True
+        if tabu.stopped:
+            self.ended = True
+        else:
+            yield self._noted(run.unite(tabu.rows[tabu.best][None, :])), True
+
+    def _noted(self, rows: NDArray[np.int8]) -> NDArray[np.int8]:
+        """``rows``, after the lowest of them is kept if it is the lowest so far."""
+        both = np.concatenate([self.best[None, :], rows])
+        self.best = both[int(np.argmin(self.model.energies(both)))].copy()
+        return rows
+
+
+class Portfolio:
+    """The model presolved; components of at most 20 spins by enumeration, the others by `Search`, turn by turn.
+
+    Where presolve and enumeration leave nothing to search, the optimum is proved, and the plan is filled up by reads of
+    a short anneal.
+
+    Parameters
+    ----------
+    share
+        Of tabu search (0 to 1), instead of what `solvers.binary.members` says.
+    """
+
+    name = "portfolio"
+    version = "1"
+
+    def __init__(self, *, share: float | None = None) -> None:
+        self._share = share
+
+    def accepts(self, problem: Any) -> bool:
+        return isinstance(problem, BinaryProblem) and problem.temperature is None and problem.num_variables > 0
+
+    def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
+        """A candidate at each improvement, then one with all reads."""
+        pool, pacer, rng = ReadPool(problem), Pacer(context), generator(context, STREAM)
+        reduced = reduce(problem.ising)
+        parts = _exact(reduced, context.stop)
+        if parts is None:  # stopped before the small components were through
+            pool.add((2 * rng.integers(0, 2, (1, problem.num_variables)) - 1).astype(np.int8))
+            yield pool.candidate(self.name, context.seed, trace={**pacer.trace(), "sweeps": []})
+            return
+        large = [k for k, part in enumerate(parts) if part is None]
+        if not large:
+            yield from self._proved(problem, context, pool, pacer, reduced.lift([p for p in parts if p is not None]))
+            return
+        searches = _searches(reduced, large, context, pacer, rng, self._share)
+        while not all(search.ended for search in searches.values()):
+            for k, search in searches.items():
+                if search.ended:
+                    continue
+                for rows, is_read in search.turn():
+                    known = {j: other.best for j, other in searches.items()}
+                    known |= {j: part for j, part in enumerate(parts) if part is not None}
+                    lifted = np.array([reduced.lift([{**known, k: row}[j] for j in range(len(parts))]) for row in rows])
+                    if pool.add(lifted, counted=is_read):
+                        yield pool.candidate(self.name, context.seed)
+        trace = {**pacer.trace(), "sweeps": [search.lengths.used for search in searches.values()]}
+        if pool.best_energy < np.inf:
+            yield pool.candidate(self.name, context.seed, trace=trace)
+
+    def _proved(
+        self,
+        problem: BinaryProblem,
+        context: Context[SamplePlan],
+        pool: ReadPool,
+        pacer: Pacer,
+        optimum: NDArray[np.int8],
+    ) -> Iterator[Candidate[SamplePlan]]:
+        pool.add(optimum)
+        model = problem.ising
+        slack = 0.0 if model.is_integral else ROUNDING * (abs(model.offset) + float(model.reach.sum()))
+        bound = pool.best_energy - slack
+        yield pool.candidate(self.name, context.seed, lower_bound=bound)
+        if problem.num_samples > 1:
+            reads = anneal(model, problem.num_samples - 1, FILL_SWEEPS, generator(context, STREAM + 2), pacer.more)
+            if reads.shape[0]:
+                pool.add(reads)
+        yield pool.candidate(self.name, context.seed, lower_bound=bound, trace={**pacer.trace(), "sweeps": []})
+
+
+def _exact(reduced: Reduced, stop: Stop) -> list[NDArray[np.int8] | None] | None:
+    """An optimum of each small component, ``None`` for a large one; ``None`` for all when stopped."""
+    parts: list[NDArray[np.int8] | None] = []
+    for model in reduced.components:
+        if model.size > MOST_VARIABLES:
+            parts.append(None)
+            continue
+        energies = all_energies(model, stop)
+        if energies is None:
+            return None
+        parts.append(spins_of_codes(model.size, np.array([int(energies.argmin())]))[0])
+    return parts
+
+
+def _searches(
+    reduced: Reduced,
+    large: Sequence[int],
+    context: Context[SamplePlan],
+    pacer: Pacer,
+    rng: np.random.Generator,
+    tabu: float | None,
+) -> dict[int, Search]:
+    """A search for each large component, its share of the time by its size."""
+    given = None if context.control_trace is None else context.control_trace["sweeps"]
+    total = sum(reduced.components[k].size for k in large)
+    searches = {}
+    for place, k in enumerate(large):
+        model = reduced.components[k]
+        mine = None if given is None else (given[place] if place < len(given) else [])
+        lengths = Lengths(context.stop, model.size, mine, model.size / total)
+        searches[k] = Search(model, rng, pacer, lengths, tabu)
+    return searches
