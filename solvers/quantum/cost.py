@@ -78,6 +78,16 @@ class CostModel:
         fields, couplings, _ = self.spins()
         return float(np.sqrt((fields**2).sum() + (couplings**2).sum() / 2.0))
 
+    def local_spread(self) -> float:
+        """Root mean square over the variables of what its field and couplings make of one spin's cost.
+
+        1 for the Sherrington-Kirkpatrick model whatever its size: what angles that were found on it are scaled by.
+        """
+        if not self.size:
+            return 0.0
+        fields, couplings, _ = self.spins()
+        return float(np.sqrt((fields**2).mean() + (couplings**2).sum() / self.size))
+
     def energies(self, bits: NDArray[np.int8]) -> NDArray[np.float64]:
         """Cost of each row of ``bits``, shape (m, n), in double precision."""
         x = bits.astype(np.float64)

@@ -1,15 +1,15 @@
 """QAOA angles found on the exact simulator, and samples at those angles.
 
 Hardware never sees an optimiser loop: angles are searched here, where a try costs milliseconds, and travel with the
-circuit. The search is a coarse grid of linear ramps, Nelder-Mead on the ramp's ends, then COBYLA on all angles, under
-one count of evaluations; without a clock it is deterministic.
+circuit. The search tries a table of fixed angles and a coarse grid of linear ramps, scales the best of them by
+Nelder-Mead, then moves every angle by COBYLA, under one count of evaluations; without a clock it is deterministic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import dimod
@@ -19,12 +19,16 @@ from scipy.optimize import minimize
 
 from solvers.kernel import Variable
 from solvers.quantum.cost import CostModel
-from solvers.quantum.schedules import linear_ramp
+from solvers.quantum.relaxation import lean, relax
+from solvers.quantum.schedules import fixed_angles, linear_ramp, stretch
 from solvers.quantum.statevector import DEFAULT_LIMIT_BYTES, Angles, Statevector
 from solvers.quantum.subspace import OneHotStatevector
 from solvers.stop import Never, Stop
 
 _Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+ANGLES = ("search", "transfer", "ramp", "table")
+"""Ways to angles, see `QaoaSettings`."""
 
 _GAMMAS = (0.6, 1.2, 2.4)  # ends of the coarse grid of ramps, in units of 1 / spread and in radian
 _BETAS = (0.4, 0.8, 1.2)
@@ -67,6 +71,14 @@ class QaoaSettings:
     group_regularisation
         The same for a one-hot group: P(another member than the warm one), (0, 0.5]. Groups differ from the incumbent's
         choice together, so a start as sure as single variables can afford would hide optima a few groups away.
+    relaxed
+        How far a warm start leans to the model's convex relaxation (`solvers.quantum.relaxation`), [0, 1]: 0 is the
+        warm start as given, 1 the relaxation alone. Without a warm start only 1 has an effect.
+    angles
+        ``"search"``: table and ramps, scaled, then every angle. ``"transfer"``: a search with half the layers and half
+        the evaluations, its schedule stretched to all layers, then every angle. ``"ramp"``: linear ramps alone, their
+        ends searched. ``"table"``: the fixed angles of large spin glasses, one evaluation (X mixer only; with one-hot
+        groups a ramp of middling ends).
     threads
         Threads of the simulator (>= 1).
     limit_bytes
@@ -78,6 +90,8 @@ class QaoaSettings:
     evaluations: int = 60
     regularisation: float = 0.25
     group_regularisation: float = 0.5
+    relaxed: float = 0.5
+    angles: str = "search"
     threads: int = 1
     limit_bytes: int = DEFAULT_LIMIT_BYTES
 
@@ -89,6 +103,8 @@ class QaoaSettings:
                 ("alpha", "(0, 1]", 0 < self.alpha <= 1),
                 ("evaluations", ">= 1", self.evaluations >= 1),
                 ("regularisation", "(0, 0.5]", 0 < self.regularisation <= 0.5),
+                ("relaxed", "[0, 1]", 0 <= self.relaxed <= 1),
+                ("angles", ", ".join(ANGLES), self.angles in ANGLES),
                 ("group_regularisation", "(0, 0.5]", 0 < self.group_regularisation <= 0.5),
             )
             if not fine
@@ -122,6 +138,15 @@ def start_probabilities(
     return kept
 
 
+def start_values(
+    cost: CostModel, warm_start: Mapping[Variable, float], relaxed: float, groups: Sequence[Sequence[Variable]] = ()
+) -> Mapping[Variable, float]:
+    """The warm values that a circuit starts from, see `QaoaSettings.relaxed`."""
+    if relaxed == 0 or (relaxed < 1 and not warm_start):
+        return warm_start
+    return lean(warm_start, relax(cost, groups), relaxed)
+
+
 class _Enough(Exception):
     """The evaluations are used up, or ``stop`` said so."""
 
@@ -143,23 +168,42 @@ class _Search:
             self.best, self.angles = value, angles
         return value
 
-    def run(self, spread: float) -> None:
-        """Grid of ramps, then their ends, then every angle."""
-        layers = self.settings.layers
+    def table(self) -> Angles:
+        """Angles that need no search."""
+        layers, state = self.settings.layers, self.state
+        if isinstance(state, Statevector):
+            return fixed_angles(layers, state.cost.local_spread())
+        return linear_ramp(layers, _GAMMAS[1], _BETAS[1], state.spread())  # the table is for the X mixer
 
-        unit = 1.0 / spread if spread > 0 else 0.0
-
-        def along_ramp(ends: _Vector) -> float:
-            return self(linear_ramp(layers, float(ends[0]), float(ends[1]), spread))
-
-        def everywhere(values: _Vector) -> float:
-            return self(Angles(tuple((values[:layers] * unit).tolist()), tuple(values[layers:].tolist())))
-
-        start = min((np.array([gamma, beta]) for gamma in _GAMMAS for beta in _BETAS), key=along_ramp)
+    def scaled(self, spread: float, with_table: bool) -> None:
+        """The best of the table and a grid of ramps, its phases and its mixing each scaled by one factor."""
+        ramp = linear_ramp(self.settings.layers, 1.0, 1.0, spread)
+        starts: list[tuple[Angles, _Vector]] = [(ramp, np.array([g, b])) for g in _GAMMAS for b in _BETAS]
+        if with_table:
+            starts = [(self.table(), np.ones(2)), *starts]
+        shape, factors = min(starts, key=lambda start: self(_scale(*start)))
         share = max(1, (self.settings.evaluations - self.done) // 2)
-        minimize(along_ramp, start, method="Nelder-Mead", options={"maxfev": share, "xatol": 1e-2})
+
+        def value(found: _Vector) -> float:
+            return self(_scale(shape, found))
+
+        minimize(value, factors, method="Nelder-Mead", options={"maxfev": share, "xatol": 1e-2})
+
+    def everywhere(self, spread: float) -> None:
+        """Every angle for itself, from the best so far."""
+        layers, unit = self.settings.layers, 1.0 / spread if spread > 0 else 0.0
+
+        def value(point: _Vector) -> float:
+            return self(Angles(tuple((point[:layers] * unit).tolist()), tuple(point[layers:].tolist())))
+
         here = np.array([gamma * spread for gamma in self.angles.gammas] + list(self.angles.betas))
-        minimize(everywhere, here, method="COBYLA", options={"rhobeg": 0.15})
+        minimize(value, here, method="COBYLA", options={"rhobeg": 0.15})
+
+
+def _scale(shape: Angles, factors: _Vector) -> Angles:
+    """``shape`` with its phases and its mixing multiplied."""
+    gamma, beta = float(factors[0]), float(factors[1])
+    return Angles(tuple(gamma * g for g in shape.gammas), tuple(beta * b for b in shape.betas))
 
 
 def optimise(
@@ -169,12 +213,24 @@ def optimise(
 
     ``start`` (of ``settings.layers`` layers) is tried first.
     """
-    search = _Search(state, settings, stop or Never())
+    stop, spread, used = stop or Never(), state.spread(), 0
+    if start is None and settings.angles == "transfer" and settings.layers > 1 and settings.evaluations > 1:
+        fewer = replace(
+            settings, layers=(settings.layers + 1) // 2, evaluations=settings.evaluations // 2, angles="search"
+        )
+        found, _, used = optimise(state, fewer, stop)
+        start = stretch(found, settings.layers)
+    search = _Search(state, replace(settings, evaluations=max(1, settings.evaluations - used)), stop)
     with suppress(_Enough):  # the count or the clock ends it; the best so far stands
         if start is not None:
             search(start)
-        search.run(state.spread())
-    return search.angles, search.best, search.done
+        if settings.angles == "table":
+            search(search.table())
+        elif not used:
+            search.scaled(spread, with_table=settings.angles != "ramp")
+        if settings.angles in ("search", "transfer"):
+            search.everywhere(spread)
+    return search.angles, search.best, search.done + used
 
 
 def run_qaoa(
@@ -205,12 +261,13 @@ def run_qaoa(
     if cost.size == 0:
         nothing = QaoaRun(Angles((), ()), cost.offset, cost.offset, 0, "x")
         return aggregate(cost, np.zeros((shots, 0), dtype=np.int8)), nothing
+    warm_start = start_values(cost, warm_start or {}, settings.relaxed, one_hot_groups)
     state: Simulated
     if one_hot_groups:
         groups = tuple(one_hot_groups)
         state = OneHotStatevector(cost, groups, warm_start, settings.group_regularisation, settings.limit_bytes)
     else:
-        ones = start_probabilities(cost, warm_start or {}, settings.regularisation)
+        ones = start_probabilities(cost, warm_start, settings.regularisation)
         state = Statevector(cost, ones, settings.threads, settings.limit_bytes)
     try:
         angles, objective, evaluations = optimise(state, settings, stop)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -106,6 +107,14 @@ class Statevector:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.start_from(start_probabilities)
 
+    def sibling(self) -> Statevector:
+        """Another state over the same costs, from the same start, on one thread; shares what is only read."""
+        other = copy(self)
+        other._real = passes.aligned(1 << self.qubits)
+        other._imaginary = passes.aligned(1 << self.qubits, offset_lines=32)
+        other._threads, other._pool = 1, None
+        return other
+
     def start_from(self, probabilities: NDArray[np.float64] | None) -> None:
         """Start later runs from this product state; see ``start_probabilities``."""
         ones = np.full(self.qubits, 0.5)
@@ -182,13 +191,17 @@ class Statevector:
             raise ValueError(f"alpha is {alpha}; allowed: (0, 1]")
         if alpha == 1:
             return self.expectation()
-        if self._order is None:
-            self._order = np.argsort(self.diagonal).astype(np.uint32)
         chunks = max(1, self._real.size >> readout.CHUNK_QUBITS)
         norm, _ = readout.expectation(self._real, self._imaginary, self.diagonal, 0, chunks)
         return self.centre + float(
-            readout.tail_mean(self._real, self._imaginary, self.diagonal, self._order, alpha * float(norm))
+            readout.tail_mean(self._real, self._imaginary, self.diagonal, self.sort(), alpha * float(norm))
         )
+
+    def sort(self) -> NDArray[np.uint32]:
+        """The states by their cost; made once, 4 bytes a state."""
+        if self._order is None:
+            self._order = np.argsort(self.diagonal).astype(np.uint32)
+        return self._order
 
     def sample(self, shots: int, seed: int) -> NDArray[np.int8]:
         """``shots`` bit strings, shape (shots, n), ordered by basis state. Same state and seed, same samples."""

@@ -35,8 +35,9 @@ class OneHotStatevector:
     groups
         Disjoint groups of its variables; each sample sets exactly one variable of a group.
     warm_start
-        Value of each variable in the incumbent. A group whose start has exactly one 1 starts there with probability
-        ``1 - regularisation``, the rest spread evenly; other groups start uniformly.
+        Value of each variable in the incumbent or a relaxation. A group whose start has exactly one 1 starts there with
+        probability ``1 - regularisation``, the rest spread evenly over the others; one of fractions starts at their
+        shares, mixed with the uniform state by ``regularisation``; other groups start uniformly.
     regularisation
         Distance from certainty, (0, 0.5].
     limit_bytes
@@ -161,12 +162,17 @@ def _start(
         one = min(max(value, regularisation), 1 - regularisation)
         pair: NDArray[np.float64] = np.sqrt(np.array([1 - one, one]))
         return pair
-    chosen = [k for k, column in enumerate(digit) if column is not None and warm.get(cost.variables[column]) == 1]
-    if len(chosen) != 1 or size == 1:
+    values = np.array([float(warm.get(cost.variables[column], 0.0)) for column in digit if column is not None])
+    if size == 1 or values.min() < 0 or values.sum() <= 0:
         return np.full(size, 1 / np.sqrt(size))
-    out = np.full(size, np.sqrt(regularisation / (size - 1)))
-    out[chosen[0]] = np.sqrt(1 - regularisation)
-    return out
+    if np.isin(values, (0.0, 1.0)).all():
+        if values.sum() != 1:
+            return np.full(size, 1 / np.sqrt(size))
+        out = np.full(size, np.sqrt(regularisation / (size - 1)))
+        out[int(values.argmax())] = np.sqrt(1 - regularisation)
+        return out
+    fractions: NDArray[np.float64] = np.sqrt((1 - regularisation) * values / values.sum() + regularisation / size)
+    return fractions
 
 
 def _choice_costs(cost: CostModel, digits: list[list[int | None]]) -> tuple[NDArray[np.float64], float]:

@@ -6,7 +6,7 @@ import pytest
 
 from solvers.errors import InvalidProblem
 from solvers.quantum.cost import CostModel
-from solvers.quantum.qaoa import QaoaSettings, aggregate, optimise, run_qaoa, start_probabilities
+from solvers.quantum.qaoa import ANGLES, QaoaSettings, aggregate, optimise, run_qaoa, start_probabilities
 from solvers.quantum.schedules import linear_ramp, stretch
 from solvers.quantum.statevector import Angles, Statevector
 from solvers.stop import WorkLimit
@@ -167,3 +167,28 @@ def test_equal_rows_are_counted_together_cheapest_first():
     samples = aggregate(cost, np.array([[0, 1], [1, 0], [0, 1], [0, 0]], dtype=np.int8))
     assert samples.record.num_occurrences.tolist() == [1, 1, 2]
     assert samples.record.energy.tolist() == [-1.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("angles", ANGLES)
+@pytest.mark.parametrize("evaluations", [1, 2, 25])
+def test_every_way_to_angles_keeps_to_its_count_and_layers(angles, evaluations):
+    for groups in ((), (("v0", "v1"), ("v2", "v3"))):
+        settings = QaoaSettings(layers=5, evaluations=evaluations, angles=angles)
+        _, found = run_qaoa(glass(6, 4), 10, 0, settings, one_hot_groups=groups)
+        assert 1 <= found.evaluations <= evaluations
+        assert found.angles.layers == 5
+        assert found.evaluations == 1 or angles != "table"
+
+
+def test_a_search_never_ends_above_the_table():
+    for seed in range(4):
+        table, searched = (
+            run_qaoa(glass(8, seed), 1, 0, QaoaSettings(layers=4, angles=way))[1].objective
+            for way in ("table", "search")
+        )
+        assert searched <= table
+
+
+def test_unknown_ways_to_angles_are_refused():
+    with pytest.raises(ValueError, match="search, transfer, ramp, table"):
+        QaoaSettings(angles="guess")
