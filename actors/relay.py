@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import dimod
 from ray.exceptions import RayError
 
 from actors.hybrid import HybridStep
 from actors.names import SCHEDULER, actor
 from federation.attack import BackendChoice
+from federation.hedge import Hedge
 from federation.policy import USD_MICROS
 from federation.reasons import Reason
 
@@ -34,78 +37,173 @@ _ELSEWHERE = frozenset(
 """What another backend of the group may do better; a program that was refused, or no time, is the same there."""
 
 
-class _Resumed(HybridStep):
+_hedges: dict[str, Hedge] = {}
+"""How long calls take, by backend: what all jobs of this process have seen."""
+
+
+class _First(HybridStep):
+    """A step that says when its program has left, and how long the answer took."""
+
+    def __init__(self, solve: Solve, choice: BackendChoice) -> None:
+        super().__init__(solve, choice)
+        self.sent = asyncio.Event()
+
+    async def _submit(self, *arguments: Any, **named: Any) -> dimod.SampleSet:
+        hedge = _hedges.setdefault(self._choice.name, Hedge())
+        hedge.sent()
+        self.sent.set()
+        started_s = time.monotonic()
+        samples = await super()._submit(*arguments, **named)
+        hedge.answered(time.monotonic() - started_s)
+        return samples
+
+
+class _Resumed(_First):
     """A step that takes over: the classical strategies have had their share of the time already."""
 
     async def _until_ripe(self) -> None:
         await self._solve.first.wait()
 
 
+class _Leg:
+    """One backend being asked."""
+
+    def __init__(self, solve: Solve, step: _First, choice: BackendChoice) -> None:
+        self.step, self.choice = step, choice
+        self._noted, self._before = solve.trail.contributions, len(solve.trail.contributions)
+        self.task = asyncio.ensure_future(step.run())
+
+    async def end(self, outcome: str, reason: Reason) -> None:
+        """Stop asking; what it notes is that ``outcome`` and ``reason``."""
+        if self.task.done():
+            return
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        place = self._place()
+        if place is not None:
+            self._noted[place] = replace(self._noted[place], outcome=outcome, reason=str(reason))
+
+    @property
+    def entry(self) -> Contribution | None:
+        """What it has noted."""
+        place = self._place()
+        return None if place is None else self._noted[place]
+
+    def _place(self) -> int | None:
+        places = range(self._before, len(self._noted))
+        return next((k for k in reversed(places) if self._noted[k].backend == self.choice.name), None)
+
+
 class Relay:
-    """Asks the chosen backend, and in its place those that the scheduler names, one after the other."""
+    """Asks the chosen backend, and in its place or beside it those that the scheduler names.
+
+    One that goes down or fails is followed by another of its group; one that is local and free and slower than nearly
+    all its earlier calls gets a second one beside it, and the first answer counts (`federation.hedge`).
+    """
 
     def __init__(self, solve: Solve, choice: BackendChoice) -> None:
         self._solve, self._first = solve, choice
-        self._now = ""
-        """The backend that is being asked."""
-        self._lost = asyncio.Event()
+        self._legs: list[_Leg] = []
+        """Those that are being asked now."""
+        self._down: set[str] = set()
+        self._news = asyncio.Event()
+        self._tried: list[str] = []
         self._charged = 0
         """What those asked so far may have charged, in millionths of a US dollar."""
 
     def backend_down(self, name: str) -> None:
         """The scheduler sees no life in a backend: whoever waits for it goes elsewhere."""
-        if name == self._now:
-            self._lost.set()
+        if any(leg.choice.name == name for leg in self._legs):
+            self._down.add(name)
+            self._news.set()
 
     async def run(self) -> None:
         """Ask until one has answered, or nobody is left to ask."""
-        choice, tried = self._first, [self._first.name]
-        step = HybridStep(self._solve, choice)
-        while True:
-            entry = await self._ask(step, choice)
-            if entry is None or entry.outcome == "OK" or entry.reason not in _ELSEWHERE or len(tried) >= _MOST:
-                break
-            following = await self._substitute(choice, entry, tuple(tried))
-            if following is None:
-                break
-            choice = following
-            tried.append(choice.name)
-            step = _Resumed(self._solve, choice)
-        if choice is not self._first:
-            self._solve.trail.stood_in[self._first.name] = choice.name
-
-    async def _ask(self, step: HybridStep, choice: BackendChoice) -> Contribution | None:
-        """What the backend brought, as noted; ``None`` when nothing was."""
-        noted = self._solve.trail.contributions
-        before = len(noted)
-        self._now = choice.name
-        self._lost.clear()
-        asking, lost = asyncio.ensure_future(step.run()), asyncio.ensure_future(self._lost.wait())
+        self._ask(_First(self._solve, self._first), self._first)
         try:
-            await asyncio.wait((asking, lost), return_when=asyncio.FIRST_COMPLETED)
+            answered = await self._answered()
         finally:
-            self._now = ""
-            lost.cancel()
-            gave_up = not asking.done()
-            asking.cancel()
-            # It notes what became of it before it ends.
-            await asyncio.gather(asking, return_exceptions=True)
-        for place in range(len(noted) - 1, before - 1, -1):
-            if noted[place].backend == choice.name:
-                if gave_up:
-                    noted[place] = replace(noted[place], outcome="FAILED", reason=str(Reason.BACKEND_UNAVAILABLE))
-                return noted[place]
+            for leg in self._legs:
+                leg.task.cancel()
+            # Each notes what became of it before it ends.
+            await asyncio.gather(*(leg.task for leg in self._legs), return_exceptions=True)
+        if answered != self._first.name:
+            self._solve.trail.stood_in[self._first.name] = answered
+
+    def _ask(self, step: _First, choice: BackendChoice) -> None:
+        self._tried.append(choice.name)
+        self._legs.append(_Leg(self._solve, step, choice))
+
+    async def _answered(self) -> str:
+        """The backend that counts in the end: the one that answered, else the last that was asked."""
+        last = self._first.name
+        while self._legs:
+            ended = await self._next_end()
+            if ended is None:  # slow: one more beside it
+                await self._follow(self._legs[0], hedges=True)
+                continue
+            self._legs.remove(ended)
+            last, entry = ended.choice.name, ended.entry
+            if entry is not None and entry.outcome == "OK":
+                for leg in self._legs:
+                    await leg.end("CANCELLED", Reason.OVERTAKEN)
+                self._legs.clear()
+            elif entry is not None and entry.reason in _ELSEWHERE and not self._legs:
+                await self._follow(ended)
+        return last
+
+    async def _next_end(self) -> _Leg | None:
+        """The next leg that ends or whose backend goes down; ``None``: the only one is due for a hedge."""
+        slow = asyncio.ensure_future(self._slow(self._legs[0])) if len(self._tried) == 1 else None
+        news = asyncio.ensure_future(self._news.wait())
+        waiting: set[asyncio.Future[Any]] = {news, *(leg.task for leg in self._legs), *([slow] if slow else [])}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+            if slow is not None:
+                slow.cancel()
+        self._news.clear()
+        if any(leg.choice.name in self._down for leg in self._legs):
+            self._news.set()  # where one ends now and another is down as well, that one comes next
+        for leg in self._legs:
+            if leg.task.done():
+                return leg
+        for leg in self._legs:
+            if leg.choice.name in self._down:
+                await leg.end("FAILED", Reason.BACKEND_UNAVAILABLE)
+                return leg
         return None
 
-    async def _substitute(
-        self, choice: BackendChoice, entry: Contribution, tried: tuple[str, ...]
-    ) -> BackendChoice | None:
+    async def _slow(self, leg: _Leg) -> None:
+        """Return when ``leg`` is due for a hedge; else never."""
+        await leg.step.sent.wait()
+        hedge = _hedges.setdefault(leg.choice.name, Hedge())
+        after_s = hedge.after_s()
+        if leg.choice.expected_usd_micros == 0 and math.isfinite(after_s):
+            await asyncio.sleep(after_s)
+            if hedge.due(after_s, self._solve.solve_until_s - time.time()):
+                return
+        await asyncio.Event().wait()
+
+    async def _follow(self, leg: _Leg, hedges: bool = False) -> None:
+        """Ask whoever may take the place of ``leg``, or stand beside it."""
+        if len(self._tried) < _MOST:
+            entry = leg.entry
+            self._charged += round(entry.cost_usd * USD_MICROS) if entry is not None else 0
+            choice = await self._substitute(leg.choice, hedges)
+            if choice is not None:
+                self._ask(_Resumed(self._solve, choice), choice)
+                return
+        if hedges:
+            self._tried.append("")  # there is nobody: it is not asked for again
+
+    async def _substitute(self, choice: BackendChoice, hedges: bool) -> BackendChoice | None:
         """Who takes over, within what the request has left: what may have been charged is not spent a second time."""
         solve = self._solve
         attack, policy = solve.attack, solve.order.policy
         if attack is None:
             return None
-        self._charged += round(entry.cost_usd * USD_MICROS)
         others = attack.expected_usd_micros - self._first.expected_usd_micros
         usd_micros = policy.budget_usd_micros - others - self._charged
         # Shots that may have been charged for are gone; those that a dead process held are not.
@@ -116,7 +214,9 @@ class Relay:
             return None
         try:
             found: BackendChoice | None = await asyncio.wait_for(
-                actor(SCHEDULER).substitute.remote(solve.seat.name, choice.name, tried, usd_micros, shots),
+                actor(SCHEDULER).substitute.remote(
+                    solve.seat.name, choice.name, tuple(self._tried), usd_micros, shots, hedges
+                ),
                 min(_ASK_S, left_s),
             )
         except (RayError, TimeoutError, ValueError) as error:

@@ -208,11 +208,13 @@ class Scheduler:
         for observation in observations:
             self._learn(observation)
 
-    async def substitute(self, seat: str, failed: str, tried: tuple[str, ...], usd_micros: int, shots: int) -> Any:
+    async def substitute(
+        self, seat: str, failed: str, tried: tuple[str, ...], usd_micros: int, shots: int, hedges: bool = False
+    ) -> Any:
         """The backend that takes over from ``failed`` for a job, a `BackendChoice`; ``None``: none can.
 
         ``tried``: those that have been asked before, ``failed`` among them. ``usd_micros``, ``shots``: what the job may
-        still spend on it.
+        still spend on it. ``hedges``: it is asked beside one that is slow.
         """
         card, group = self._cards.get(seat), self._devices.groups.of(failed)
         if card is None or group is None:
@@ -224,8 +226,9 @@ class Scheduler:
         if not attack.backends:
             return None
         choice = attack.backends[0]
-        self._devices.moved(failed, _job_of(seat))
-        return replace(choice, reason=f"in place of {failed}; {choice.reason}")
+        if not hedges:
+            self._devices.moved(failed, _job_of(seat))
+        return replace(choice, reason=f"{'beside' if hedges else 'in place of'} {failed}; {choice.reason}")
 
     async def backends(self) -> list[dict[str, Any]]:
         """Facts, circuit, reason of unavailability, health and weight of every configured backend."""

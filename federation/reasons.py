@@ -23,6 +23,7 @@ class Reason(StrEnum):
     REPLAYABLE = "REPLAYABLE"
     NO_BUDGET = "NO_BUDGET"
     INTERCHANGEABLE = "INTERCHANGEABLE"
+    OVERTAKEN = "OVERTAKEN"
 
     # Money and shots.
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
@@ -73,6 +74,7 @@ _MEANINGS: dict[Reason, str] = {
     Reason.REPLAYABLE: "a replayable request runs one classical strategy alone",
     Reason.NO_BUDGET: "the request allows no spending, and this backend charges",
     Reason.INTERCHANGEABLE: "another backend that can stand in for this one got the request",
+    Reason.OVERTAKEN: "it was asked beside another backend, which answered first",
     Reason.BUDGET_EXHAUSTED: "the tenant's budget for this period does not cover the worst case",
     Reason.BUDGET_REQUEST_LIMIT: "the request's own budget_usd does not cover the worst case",
     Reason.APPROVAL_NEEDED: "the cost is above what a request may spend without an approval",
@@ -111,6 +113,7 @@ NOT_DEGRADED = frozenset(
         Reason.REPLAYABLE,
         Reason.NO_BUDGET,
         Reason.INTERCHANGEABLE,
+        Reason.OVERTAKEN,
     }
 )
 """Reasons that follow from the request or from a good answer: a backend missing for one of them lowers nothing."""
