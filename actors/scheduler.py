@@ -27,13 +27,14 @@ from actors.settings import Settings
 from actors.stores import open_store
 from backends.config import backends_from_tables
 from federation.approval import explained, unapproved
-from federation.attack import Attack, BackendView, plan_attack
+from federation.attack import Attack, BackendChoice, BackendView, plan_attack
 from federation.evidence import seen_from_observation
 from federation.fairness import FairQueue, Ticket
-from federation.policy import Policy
+from federation.policy import Policy, Profile
 from federation.rollouts import Rollouts
 from federation.selection import Selection
 from federation.settings import settings_from_table
+from federation.shares import in_share
 from federation.watch import Happened
 from solvers.problem import Features
 from solvers.registry import KINDS
@@ -106,6 +107,7 @@ class Scheduler:
         self._selection = Selection(federation.selection)
         self._approval_micros = federation.approval_above_usd_micros
         self._rollouts = Rollouts(federation.canaries, rollout_log.decided(settings.state_dir))
+        self._shadow_share = federation.shadow_share
         self._approved: set[str] = set()
         """Jobs that an operator sent."""
         self._devices = DeviceWatch(names, self._store, self._selection, federation, self._backend_down)
@@ -126,6 +128,7 @@ class Scheduler:
         """Plan the attack on a job and queue it for workers."""
         now_s = time.time()
         attack = self._plan(card, card.policy, self._devices.views(), now_s)
+        attack = replace(attack, shadow=self._shadow(card, now_s))
         self._cards[card.job_id] = card
         if card.approved:
             self._approved.add(_job_of(card.job_id))
@@ -253,6 +256,17 @@ class Scheduler:
             None if named else partial(self._gives_way, card.job_id),
         )
         return explained(attack, policy, allowed)
+
+    def _shadow(self, card: JobCard, now_s: float) -> BackendChoice | None:
+        """A free local backend for a share of classical requests, while nobody waits for a worker."""
+        policy = card.policy
+        if policy.profile is not Profile.CLASSICAL or policy.replayable or self._queue.queue_length:
+            return None
+        if not in_share(_job_of(card.job_id), "shadow", self._shadow_share):
+            return None
+        simulated = replace(policy, profile=Profile.SIMULATE, budget_usd_micros=0, allowed_backends=())
+        chosen = self._plan(card, simulated, self._devices.views(), now_s).backends
+        return chosen[0] if chosen else None
 
     def _gives_way(self, job_id: str, backends: Collection[str]) -> dict[str, str]:
         """Canaries first, then the traffic of groups among who is left."""

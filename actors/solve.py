@@ -22,6 +22,7 @@ from actors.relay import Relay
 from actors.scheduler import Opening
 from actors.seat import Seat
 from actors.settings import Settings
+from actors.shadow import Shadow
 from actors.upkeep import Events, observations_of
 from federation.attack import Attack
 from federation.reasons import Reason
@@ -183,6 +184,8 @@ class Solve:
             await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
         outcome = await Finish(self).commit()
         self.observations = observations_of(self, outcome.report)
+        if self.attack is not None and self.attack.shadow is not None and not self.cancelled:
+            self.aftermath.append(asyncio.create_task(Shadow(self, self.attack.shadow).run()))
         return outcome
 
     def _begin(self, opened: Opening | None, accepted: list[str]) -> list[asyncio.Task[Any]]:

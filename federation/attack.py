@@ -61,11 +61,15 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Attack:
-    """Strategies in the order in which workers take them; backends in the order of preference; who is left out."""
+    """Strategies in the order in which workers take them; backends in the order of preference; who is left out.
+
+    ``shadow`` is asked after the answer has left, for what it would have brought.
+    """
 
     strategies: tuple[str, ...]
     backends: tuple[BackendChoice, ...]
     skipped: tuple[Skipped, ...]
+    shadow: BackendChoice | None = None
 
     @property
     def expected_usd_micros(self) -> int:
@@ -74,7 +78,8 @@ class Attack:
 
     def to_json(self) -> JsonObject:
         """For the decision record."""
-        return {
+        shadow = {} if self.shadow is None else {"shadow": self.shadow.name}
+        return shadow | {
             "strategies": list(self.strategies),
             "backends": [
                 {
