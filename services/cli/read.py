@@ -13,8 +13,8 @@ from services.cli.tables import CsvOptions, read_table
 from solvers.errors import FieldViolation, InvalidProblem
 
 KINDS = ("routing", "invoices", "binary")
-MODELS = (".sparse", ".txt", ".mc", ".lp", ".mps")
-"""Files of binary models that `solvers.binary.readers` reads; ``.gz`` may follow."""
+MODELS = (".sparse", ".mc", ".lp", ".mps")
+"""Files that `solvers.binary.readers` reads, and ``.txt`` with ``--kind binary``; ``.gz`` may follow."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
         return Question("invoices", PrioritizeInvoicesRequest(problem=read_table(path, csv)))
     if suffix == ".json":
         return read_json(path.read_bytes(), kind)
-    if kind in (None, "binary") and path.name.lower().removesuffix(".gz").endswith(MODELS):
+    models = (*MODELS, ".txt") if kind == "binary" else MODELS
+    if kind in (None, "binary") and path.name.lower().removesuffix(".gz").endswith(models):
         from protos.sampling_pb2 import SampleRequest
         from services.convert.binary import problem_to_message
         from solvers.binary.readers import read
@@ -80,7 +81,7 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
     raise _fault(
         str(path),
         f"has the suffix {suffix!r}",
-        f"{files.get(kind or '', '.vrp, .json, .csv, .sparse, .txt, .mc, .lp, .mps')}",
+        f"{files.get(kind or '', '.vrp, .json, .csv, .sparse, .mc, .lp, .mps; .txt with --kind binary')}",
     )
 
 

@@ -10,6 +10,7 @@ from solvers.binary.constrained import ConstrainedProblem, Expression, RawExpres
 from solvers.binary.constrained_codec import variable_of
 from solvers.binary.plan import Boltzmann, SamplePlan
 from solvers.binary.problem import DEFAULT_NUM_SAMPLES, quadratic_problem
+from solvers.binary.validate import refuse_too_large
 from solvers.errors import FieldViolation, InvalidProblem
 from solvers.problem import Verdict
 
@@ -29,6 +30,9 @@ def problem_from_message(message: pb.BinaryProblem) -> AnyProblem:
     if which == "constrained":
         return _constrained(message)
     model, options = message.quadratic, message.options
+    num_samples = options.num_samples or DEFAULT_NUM_SAMPLES
+    size = max(len(model.variables), len(model.linear), model.num_variables)
+    refuse_too_large("quadratic", size, max(len(model.rows), len(model.columns), len(model.values)), num_samples)
     return quadratic_problem(
         _vartype(model.vartype),
         np.fromiter(model.linear, np.float64, len(model.linear)),
@@ -38,7 +42,7 @@ def problem_from_message(message: pb.BinaryProblem) -> AnyProblem:
         offset=model.offset,
         variables=tuple(model.variables),
         num_variables=model.num_variables,
-        num_samples=options.num_samples or DEFAULT_NUM_SAMPLES,
+        num_samples=num_samples,
         temperature=options.temperature if options.HasField("temperature") else None,
     )
 
@@ -115,11 +119,15 @@ def plan_from_message(problem: AnyProblem, message: pb.SamplePlan) -> SamplePlan
 
 def _constrained(message: pb.BinaryProblem) -> ConstrainedProblem:
     model, options = message.constrained, message.options
+    parts = [model.objective, *(constraint.left for constraint in model.constraints)]
+    terms = sum(max(len(part.linear_variables), len(part.rows), len(part.values)) for part in parts)
+    num_samples = options.num_samples or DEFAULT_NUM_SAMPLES
+    refuse_too_large("constrained", len(model.variables), terms, num_samples)
     return constrained_problem(
         [variable_of(v.name, _vartype(v.type), v.lower_bound, v.upper_bound) for v in model.variables],
         _raw(model.objective),
         [(c.name, _raw(c.left), _sense(c.sense), c.right) for c in model.constraints],
-        num_samples=options.num_samples or DEFAULT_NUM_SAMPLES,
+        num_samples=num_samples,
         temperature=options.temperature if options.HasField("temperature") else None,
     )
 

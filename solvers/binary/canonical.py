@@ -12,6 +12,7 @@ from solvers.binary.constrained_codec import model_from_json, model_to_json
 from solvers.binary.json_reader import Reader
 from solvers.binary.plan import Boltzmann, SamplePlan
 from solvers.binary.problem import DEFAULT_NUM_SAMPLES, BinaryProblem, quadratic_problem
+from solvers.binary.validate import refuse_too_large
 from solvers.errors import FieldViolation, InvalidProblem
 from solvers.problem import JsonObject
 
@@ -74,6 +75,11 @@ def problem_from_json(data: JsonObject) -> AnyProblem:
         ("vartype", "num_variables", "variables", "linear", "rows", "columns", "values", "offset"),
         faults,
     )
+    lists = {name: value for name, value in model.data.items() if isinstance(value, list)}
+    size, terms = (
+        max(len(lists.get(name, ())) for name in names) for names in (("variables", "linear"), ("rows", "values"))
+    )
+    refuse_too_large("quadratic", size, terms, num_samples)
     arguments: dict[str, Any] = {
         "vartype": model.text("vartype") or "absent",
         "linear": model.numbers("linear"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import dimod
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from solvers.binary.constrained import ConstrainedProblem
 from solvers.binary.descent import descend_fully
+from solvers.binary.ising import Ising
 from solvers.binary.plan import SamplePlan, plan_of_spins, spins_of_plan
 from solvers.binary.problem import BinaryProblem
 from solvers.kernel import Kernel, Sample
@@ -44,37 +46,69 @@ class CoreLift:
         return plan_of_spins(self.problem, spins[None, :])[0]
 
 
+RULES = ("doubt", "reduced-cost", "impact")
+
+
 def choose_core(
-    problem: BinaryProblem, base: NDArray[np.int8], others: NDArray[np.int8], max_variables: int
+    problem: BinaryProblem,
+    base: NDArray[np.int8],
+    others: NDArray[np.int8],
+    max_variables: int,
+    rule: str = "doubt",
 ) -> NDArray[np.int64]:
     """At most ``max_variables`` variables, ascending.
 
-    The rule: grow a connected set from the most doubtful variable, always by the most doubtful neighbour of the set
-    (any variable when there is no neighbour left). Doubt is first the share of the ``others`` that disagree with the
-    incumbent, up to a global flip where the model has no fields, then how little the energy rises by flipping it alone.
+    A connected set grows from the variable of the highest score, always by the highest neighbour of the set (any
+    variable when there is no neighbour left).
+
+    - ``doubt``: first the share of the ``others`` that disagree with the incumbent, up to a global flip where the model
+      has no fields, then the reduced cost.
+    - ``reduced-cost``: how little the energy rises by flipping the variable alone.
+    - ``impact``: how much it changes, either way: the variables that the others lean on.
+
+    Raises
+    ------
+    ValueError
+        When there is no such rule.
     """
     model = problem.ising
     n = model.size
+    if rule not in RULES:
+        raise ValueError(f"rule is {rule!r}; allowed: {', '.join(RULES)}")
     if n <= max_variables:
         return np.arange(n, dtype=np.int64)
-    disagreement = np.zeros(n)
-    if others.shape[0]:
-        aligned = others * np.sign(others @ base.astype(np.int64) + 0.5)[:, None] if not model.field.any() else others
-        disagreement = (aligned != base).mean(axis=0)
     local = model.field.copy()
     owner = np.repeat(np.arange(n), np.diff(model.indptr))
     np.add.at(local, owner, model.weights * base[model.indices])
-    rise = -2.0 * base * local
-    doubt = disagreement - 0.5 * rise / max(float(np.abs(rise).max()), 1e-300)
-    chosen = np.zeros(n, dtype=bool)
-    reached = np.zeros(n, dtype=bool)
-    for _ in range(max_variables):
-        allowed = reached & ~chosen
-        if not allowed.any():
-            allowed = ~chosen
-        best = int(np.argmax(np.where(allowed, doubt, -np.inf)))
-        chosen[best] = True
-        reached[model.indices[model.indptr[best] : model.indptr[best + 1]]] = True
+    rise = -2.0 * base * local / max(float(np.abs(2.0 * local).max()), 1e-300)
+    score = np.abs(rise) if rule == "impact" else -0.5 * rise
+    if rule == "doubt" and others.shape[0]:
+        aligned = others * np.sign(others @ base.astype(np.int64) + 0.5)[:, None] if not model.field.any() else others
+        score = score + (aligned != base).mean(axis=0)
+    return _grow(model, score, max_variables)
+
+
+def _grow(model: Ising, score: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """The connected set of ``count`` spins that `choose_core` describes; ties go to the smaller number."""
+    order = np.argsort(-score, kind="stable").tolist()
+    rank = np.empty(model.size, dtype=np.int64)
+    rank[order] = np.arange(model.size)
+    chosen = np.zeros(model.size, dtype=bool)
+    reached = np.zeros(model.size, dtype=bool)
+    edge: list[int] = []
+    at = 0
+    for _ in range(count):
+        if edge:
+            best = order[heappop(edge)]
+        else:
+            while chosen[order[at]]:
+                at += 1
+            best = order[at]
+        chosen[best] = reached[best] = True
+        for j in model.indices[model.indptr[best] : model.indptr[best + 1]].tolist():
+            if not reached[j]:
+                reached[j] = True
+                heappush(edge, int(rank[j]))
     return np.flatnonzero(chosen)
 
 

@@ -72,6 +72,12 @@ class Memetic:
         for row, energy in zip(rows, self.model.energies(rows).tolist(), strict=True):
             self._take(row, energy)
 
+    def improve(self, start: NDArray[np.int8]) -> NDArray[np.int8]:
+        """The lowest that a walk from ``start`` meets; it may become a member, as may ``start``."""
+        row = self._walk(start)
+        self.offer(np.array([start, row]))
+        return row
+
     def step(self) -> NDArray[np.int8]:
         """One walk: from a random start while the population grows, from the middle of a path afterwards."""
         n = self.model.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from solvers.binary.ising import Ising, to_ising
-from solvers.binary.validate import OptionFaults, check_options, check_quadratic
+from solvers.binary.validate import OptionFaults, check_options, check_quadratic, refuse_too_large
 from solvers.errors import InvalidProblem
 from solvers.problem import Features, Verdict
 
@@ -154,6 +154,8 @@ def quadratic_problem(
         Naming every field at fault in the words of the contract (``quadratic.values[3]``).
     """
     named = vartype.value if isinstance(vartype, Vartype) else str(vartype)
+    lengths = [len(part) if isinstance(part, Sized) else 1 for part in (linear, rows, columns, values)]
+    refuse_too_large("quadratic", max(len(variables), lengths[0], num_variables or 0), max(lengths[1:]), num_samples)
     h = np.array(linear, dtype=np.float64).ravel()
     i = np.array(rows, dtype=np.int64).ravel()
     j = np.array(columns, dtype=np.int64).ravel()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.errors import FieldViolation
+from solvers.errors import FieldViolation, InvalidProblem
 
 MEMORY_LIMIT_BYTES = 2 << 30
 MAX_NAME = 128
@@ -40,6 +40,19 @@ def check_memory(path: str, num_variables: int, num_terms: int, num_samples: int
             f"at most {MEMORY_LIMIT_BYTES / 2**20:,.0f} MiB",
         )
     ]
+
+
+def refuse_too_large(path: str, num_variables: int, num_terms: int, num_samples: int) -> None:
+    """Asked of the lengths alone, before anything is copied.
+
+    Raises
+    ------
+    InvalidProblem
+        With the figure, when the model needs more memory than is allowed; a number of samples that is not allowed
+        is left to `check_options`.
+    """
+    if faults := check_memory(path, num_variables, num_terms, min(max(num_samples, 1), MAX_SAMPLES)):
+        raise InvalidProblem(faults)
 
 
 def check_options(path: str, num_samples: int, temperature: float | None) -> OptionFaults:

@@ -5,7 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from solvers.binary.core import RULES, choose_core
 from solvers.binary.kind import KIND
 from solvers.binary.plan import plan_of_spins, spins_of_plan
 from solvers.binary.problem import quadratic_problem
@@ -69,3 +72,20 @@ def test_nothing_undecided_gives_no_kernel():
     """A model of fields alone, and one of a single variable, have no kernel."""
     for problem in (quadratic_problem("SPIN", [1.0, 2.0]), quadratic_problem("BINARY", [1.0])):
         assert KIND.kernel(problem, a_plan(problem, 1), (), Context(seed=1), 10) is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_core_is_connected_where_the_model_is_and_of_the_size_asked_for(rule, make_problem):
+    problem = make_problem(2, 60, 240)
+    base = spins_of_plan(problem, a_plan(problem, 2))[0]
+    core = choose_core(problem, base, base[None, :], 12, rule)
+    assert core.shape == (12,)
+    graph = coo_array((np.ones(problem.num_terms), (problem.rows, problem.columns)), shape=(60, 60)).tocsr()
+    assert connected_components(graph, directed=False)[0] == 1
+    assert connected_components(graph[core][:, core], directed=False)[0] == 1
+
+
+def test_a_rule_that_is_not_known_is_refused(make_problem):
+    problem = make_problem(2, 6, 10)
+    with pytest.raises(ValueError, match="doubt"):
+        choose_core(problem, np.ones(6, dtype=np.int8), np.ones((1, 6), dtype=np.int8), 3, "luck")

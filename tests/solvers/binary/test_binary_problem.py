@@ -1,6 +1,7 @@
 """Building, validating, comparing and pickling binary problems."""
 
 import pickle
+import tracemalloc
 
 import dimod
 import numpy as np
@@ -121,3 +122,16 @@ def test_features_are_finite_and_named(make_problem):
         values = problem.features().values
         assert {"size", "density", "tightness"} <= set(values)
         assert all(np.isfinite(value) for value in values.values())
+
+
+def test_a_model_too_large_is_refused_by_its_lengths_before_anything_is_copied(monkeypatch):
+    monkeypatch.setattr(validate, "MEMORY_LIMIT_BYTES", 1 << 20)
+    many = [0.5] * 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidProblem, match="100,000 quadratic terms"):
+            quadratic_problem("SPIN", rows=[0] * 100_000, columns=[1] * 100_000, values=many, num_variables=2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000 + 8 * 200_000  # the lists given, and nothing of their size beside them
