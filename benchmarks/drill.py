@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from services import host
@@ -49,10 +50,16 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port nobody listens on, below those that the system hands out to others meanwhile."""
+    chance = Random()
+    while True:
+        port = chance.randrange(20_000, 30_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 if __name__ == "__main__":

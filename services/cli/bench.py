@@ -19,6 +19,7 @@ NAMES = (
     "quantum-lift",
     "qoblib",
     "selection",
+    "federation",
     "service",
 )
 

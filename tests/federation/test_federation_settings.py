@@ -1,4 +1,6 @@
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +101,13 @@ def test_each_fault_is_named(text, path):
 
 def test_several_faults_are_named_together():
     assert len(faults("speed = 1\n[breaker]\nprobes = 0")) == 2
+
+
+def test_the_example_of_the_documentation_is_accepted():
+    page = (Path(__file__).parents[2] / "docs" / "federation.md").read_text()
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    names = re.findall(r"(?:annealer-[abc]|statevector(?:-new)?|ibm-a)", example)
+    found = settings_from_table(tomllib.loads(example)["federation"], names)
+    assert found.groups
+    assert found.canaries
+    assert found.shadow_share
