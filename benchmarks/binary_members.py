@@ -1,12 +1,14 @@
-"""Measures which search pays on which models, and writes `solvers.binary.members_table`: ``python -m ... [--write]``.
+"""Measures which search pays on which models, and writes `solvers.binary.members_table`: ``python -m benchmarks.binary_members [--write]``.
 
 Models are drawn by seed: Max-Cut-like without fields and QUBO-like with fields, by size, mean degree and range of
 weights. On each, the portfolio runs with every share of tabu search for the same processor time; the share whose mean
-distance to the best of all is least wins, the smaller one at a tie. Benchmark instances are not among the models.
+distance to the best of all is least wins, at a tie the one that was there first. Benchmark instances are not among the
+models.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +35,10 @@ SORTS = (
     (1000, 100, 100),
     (1000, 999, 100),
     (2500, 20, 1),
+    (2500, 250, 1),
     (2500, 250, 100),
+    (1500, 1499, 100),
+    (4000, 200, 100),
     (6000, 5, 1),
 )
 """Size, mean degree, largest weight (smallest 1)."""
@@ -55,28 +60,41 @@ def draw(size: int, degree: int, largest: int, seed: int) -> BinaryProblem:
     return quadratic_problem("BINARY", rng.integers(-largest, largest + 1, size), i, j, 2 * weights)
 
 
-def lowest(problem: BinaryProblem, share: float, seed: int) -> float:
-    """Least energy of the portfolio with that share of tabu search."""
-    stop = Deadline(time.process_time() + SECONDS, time.process_time)
+def lowest(problem: BinaryProblem, share: float, seed: int) -> tuple[float, float]:
+    """Least energy of the portfolio with that share of tabu search, and the seconds until it was there."""
+    begun = time.process_time()
+    stop = Deadline(begun + SECONDS, time.process_time)
     strategy = portfolio.Portfolio(share=share)
-    return min(c.claimed_objective for c in strategy.candidates(problem, Context(seed=seed, stop=stop)))
+    best, at_s = math.inf, SECONDS
+    for candidate in strategy.candidates(problem, Context(seed=seed, stop=stop)):
+        if candidate.claimed_objective < best:
+            best, at_s = candidate.claimed_objective, time.process_time() - begun
+    return best, at_s
 
 
 def measure() -> Iterator[dict[str, Any]]:
     """A row for each sort of model: its decades, the mean distance by share, and the share that wins."""
     for size, degree, largest in SORTS:
         distances: dict[float, list[float]] = {share: [] for share in SHARES}
+        seconds: dict[float, list[float]] = {share: [] for share in SHARES}
         decades = (0.0, 0.0, 0.0)
         for seed in SEEDS:
             problem = draw(size, degree, largest, seed)
             decades = decades_of(problem.ising)
             found = {share: lowest(problem, share, seed) for share in SHARES}
-            best = min(found.values())
-            for share, energy in found.items():
+            best = min(energy for energy, _ in found.values())
+            for share, (energy, at_s) in found.items():
                 distances[share].append((energy - best) / abs(best))
+                seconds[share].append(at_s)
         means = {share: float(np.mean(values)) for share, values in distances.items()}
-        winner = min(SHARES, key=lambda share: (round(means[share], 6), share))
-        yield {"sort": (size, degree, largest), "decades": decades, "distance": means, "tabu_share": winner}
+        times = {share: float(np.mean(values)) for share, values in seconds.items()}
+        yield {
+            "sort": (size, degree, largest),
+            "decades": decades,
+            "distance": means,
+            "seconds": times,
+            "tabu_share": min(SHARES, key=lambda share: (round(means[share], 6), times[share])),
+        }
 
 
 def main() -> None:
@@ -84,7 +102,9 @@ def main() -> None:
     warm()
     rows = []
     for row in measure():
-        shown = ", ".join(f"{share:g}: {100 * value:.4f} %" for share, value in row["distance"].items())
+        shown = ", ".join(
+            f"{share:g}: {100 * row['distance'][share]:.4f} % at {row['seconds'][share]:.2f} s" for share in SHARES
+        )
         sys.stdout.write(f"{row['sort']}: {shown} -> {row['tabu_share']:g}\n")
         sys.stdout.flush()
         rows.append((*(round(value, 2) for value in row["decades"]), row["tabu_share"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def anneal(
     rng: np.random.Generator,
     more: Callable[[], bool],
     betas: tuple[float, float] | None = None,
+    cores: int = 1,
 ) -> NDArray[np.int8]:
     """``reads`` independent reads of ``sweeps`` sweeps each, each brought to rest.
 
@@ -65,9 +67,12 @@ def anneal(
     rng
         All chance comes from it.
     more
-        Asked before each block of a few milliseconds; once it says no, what was finished by then is returned.
+        Asked before each block of a few milliseconds; once it says no, what was finished by then is returned. With
+        several cores it is asked from as many threads.
     betas
         Hot and cold inverse temperature; read off the weights when absent.
+    cores
+        Threads that share the reads (the kernels hold no lock); the reads are the same for any number.
 
     Returns
     -------
@@ -76,19 +81,24 @@ def anneal(
     """
     hot, cold = betas or beta_range(model)
     schedule = _with_quench(hot, cold, sweeps)
-    found: list[NDArray[np.int8]] = []
-    left = reads
-    while left > 0:
-        lanes = min(lanes_for(model.size), -(-left // 16) * 16)
-        replicas = Replicas(model, lanes, rng)
+    whole = lanes_for(model.size)
+    counts = [whole] * (reads // whole) + ([reads % whole] if reads % whole else [])
+    chances = rng.spawn(len(counts))
+
+    def batch(k: int) -> NDArray[np.int8]:
+        replicas = Replicas(model, -(-counts[k] // 16) * 16, chances[k])
         if replicas.run(schedule, more) < schedule.shape[0]:
-            break
-        spins = replicas.read()[0][:left]
+            return np.empty((0, model.size), dtype=np.int8)
+        spins = replicas.read()[0][: counts[k]]
         for row in spins:
             descend_fully(model, row)
-        found.append(spins)
-        left -= spins.shape[0]
-    return np.concatenate(found) if found else np.empty((0, model.size), dtype=np.int8)
+        return spins
+
+    model.reach  # noqa: B018  (computed once, not in every thread)
+    if cores > 1 and len(counts) > 1:
+        with ThreadPoolExecutor(cores) as pool:
+            return np.concatenate(list(pool.map(batch, range(len(counts)))))
+    return np.concatenate([batch(k) for k in range(len(counts))])
 
 
 class Annealing:

@@ -12,6 +12,7 @@ from solvers.binary.annealing import anneal
 from solvers.binary.interop import from_dimod
 
 MOST_READS = 1_000_000
+MOST_CORES = 256
 
 
 class IsinglassSampler(dimod.Sampler):
@@ -24,7 +25,9 @@ class IsinglassSampler(dimod.Sampler):
     """
 
     properties: ClassVar[Mapping[str, Any]] = {}
-    parameters: ClassVar[Mapping[str, Any]] = {"num_reads": [], "num_sweeps": [], "beta_range": [], "seed": []}
+    parameters: ClassVar[Mapping[str, Any]] = {
+        name: [] for name in ("num_reads", "num_sweeps", "beta_range", "seed", "num_cores")
+    }
 
     def sample(
         self,
@@ -34,6 +37,7 @@ class IsinglassSampler(dimod.Sampler):
         num_sweeps: int = 1000,
         beta_range: tuple[float, float] | None = None,
         seed: int | None = None,
+        num_cores: int = 1,
     ) -> dimod.SampleSet:
         """``num_reads`` independent reads.
 
@@ -48,7 +52,9 @@ class IsinglassSampler(dimod.Sampler):
         beta_range
             Hot and cold inverse temperature, 0 < hot <= cold; read off the weights when absent.
         seed
-            The same seed gives the same samples (>= 0); drawn afresh when absent.
+            The same seed gives the same samples (>= 0), whatever ``num_cores``; drawn afresh when absent.
+        num_cores
+            Threads that share the reads (1 - 256).
 
         Raises
         ------
@@ -64,6 +70,8 @@ class IsinglassSampler(dimod.Sampler):
             raise ValueError(f"num_sweeps is {num_sweeps}; allowed: >= 1")
         if beta_range is not None and not 0 < beta_range[0] <= beta_range[1] < np.inf:
             raise ValueError(f"beta_range is {beta_range}; allowed: 0 < hot <= cold, finite")
+        if not 1 <= num_cores <= MOST_CORES:
+            raise ValueError(f"num_cores is {num_cores}; allowed: 1 to {MOST_CORES}")
         if seed is not None and seed < 0:
             raise ValueError(f"seed is {seed}; allowed: >= 0")
         labels = list(bqm.variables)
@@ -74,6 +82,6 @@ class IsinglassSampler(dimod.Sampler):
             spins = np.empty((num_reads, 0), dtype=np.int8)
         else:
             rng = np.random.default_rng(seed)
-            spins = anneal(problem.ising, num_reads, num_sweeps, rng, lambda: True, beta_range)
+            spins = anneal(problem.ising, num_reads, num_sweeps, rng, lambda: True, beta_range, num_cores)
         values = spins if bqm.vartype is dimod.SPIN else (spins > 0).astype(np.int8)
         return dimod.SampleSet.from_samples_bqm((values, labels), bqm)

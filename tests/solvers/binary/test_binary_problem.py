@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from solvers.binary import validate
 from solvers.binary.interop import from_dimod, ising_to_dimod, to_dimod
+from solvers.binary.portfolio import Portfolio
 from solvers.binary.problem import quadratic_problem
+from solvers.binary.warm import warm
 from solvers.errors import InvalidProblem
+from solvers.stop import WorkLimit
+from solvers.strategy import Context
 
 
 def violations(**fields):
@@ -135,3 +139,20 @@ def test_a_model_too_large_is_refused_by_its_lengths_before_anything_is_copied(m
     finally:
         tracemalloc.stop()
     assert peak < 2_000_000 + 8 * 200_000  # the lists given, and nothing of their size beside them
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_solving_takes_no_more_memory_than_was_estimated(share):
+    rng = np.random.default_rng(1)
+    rows, columns = np.triu_indices(500, 1)
+    values = rng.normal(size=rows.shape[0])
+    warm()
+    tracemalloc.start()
+    try:
+        problem = quadratic_problem("BINARY", rng.normal(size=500), rows, columns, values)
+        for _ in Portfolio(share=share).candidates(problem, Context(seed=1, stop=WorkLimit(40))):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= validate.memory_bytes(500, rows.shape[0], problem.num_samples)

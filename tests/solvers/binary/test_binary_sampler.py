@@ -39,3 +39,13 @@ def test_samples_are_priced_by_the_model_and_reach_its_least_energy(vartype):
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         IsinglassSampler().sample(dimod.BinaryQuadraticModel({0: 1.0}, {}, "SPIN"), **wrong)
+
+
+def test_several_cores_give_the_samples_of_one():
+    bqm = dimod.generators.ran_r(3, 40, seed=1)
+    one, three = (
+        IsinglassSampler().sample(bqm, num_reads=100, num_sweeps=20, seed=4, num_cores=cores) for cores in (1, 3)
+    )
+    assert np.array_equal(one.record.sample, three.record.sample)
+    with pytest.raises(ValueError, match="num_cores is 0"):
+        IsinglassSampler().sample(bqm, num_cores=0)
