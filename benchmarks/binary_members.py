@@ -1,4 +1,6 @@
-"""Measures which search pays on which models, and writes `solvers.binary.members_table`: ``python -m benchmarks.binary_members [--write]``.
+"""Measures which search pays on which models: ``python -m benchmarks.binary_members [--write]``.
+
+With ``--write`` it renews `solvers.binary.members_table`.
 
 Models are drawn by seed: Max-Cut-like without fields and QUBO-like with fields, by size, mean degree and range of
 weights. On each, the portfolio runs with every share of tabu search for the same processor time; the share whose mean

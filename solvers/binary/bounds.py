@@ -6,10 +6,18 @@ import math
 
 import numpy as np
 
+from solvers.binary.ising import Ising
 from solvers.binary.problem import BinaryProblem
 
 ROUNDING = 1e-12
 """Relative slack for sums of floats; exact sums of quarters need none."""
+
+
+def terms_bound(model: Ising) -> float:
+    """Every term at its least: ``offset - sum |h| - sum |J|``, below it by what rounding may have done."""
+    size = float(np.abs(model.field).sum()) + float(np.abs(model.weights).sum()) / 2.0
+    bound = model.offset - size
+    return bound if model.is_integral else math.nextafter(bound - ROUNDING * (abs(model.offset) + size), -math.inf)
 
 
 def lower_bound(problem: BinaryProblem) -> float:

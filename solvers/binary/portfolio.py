@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.binary.annealing import AnnealingRun, Lengths, anneal
-from solvers.binary.bounds import ROUNDING
+from solvers.binary.bounds import ROUNDING, lower_bound, terms_bound
 from solvers.binary.exact import MOST_VARIABLES, all_energies, spins_of_codes
 from solvers.binary.ising import Ising
 from solvers.binary.members import tabu_share
@@ -119,7 +119,7 @@ class Portfolio:
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """A candidate at each improvement, then one with all reads."""
         pool, pacer, rng = ReadPool(problem), Pacer(context), generator(context, STREAM)
-        reduced = reduce(problem.ising)
+        reduced = reduce(problem.ising, pacer.more)
         parts = _exact(reduced, context.stop)
         if parts is None:  # stopped before the small components were through
             pool.add((2 * rng.integers(0, 2, (1, problem.num_variables)) - 1).astype(np.int8))
@@ -129,6 +129,7 @@ class Portfolio:
         if not large:
             yield from self._proved(problem, context, pool, pacer, reduced.lift([p for p in parts if p is not None]))
             return
+        bound = _bound(problem, reduced, parts)
         searches = _searches(reduced, large, context, pacer, rng, self._share)
         while not all(search.ended for search in searches.values()):
             for k, search in searches.items():
@@ -139,10 +140,11 @@ class Portfolio:
                     known |= {j: part for j, part in enumerate(parts) if part is not None}
                     lifted = np.array([reduced.lift([{**known, k: row}[j] for j in range(len(parts))]) for row in rows])
                     if pool.add(lifted, counted=is_read):
-                        yield pool.candidate(self.name, context.seed)
+                        yield pool.candidate(self.name, context.seed, lower_bound=min(bound, pool.best_energy))
         trace = {**pacer.trace(), "sweeps": [search.lengths.used for search in searches.values()]}
         if pool.best_energy < np.inf:
-            yield pool.candidate(self.name, context.seed, trace=trace)
+            bound = min(bound, pool.best_energy)
+            yield pool.candidate(self.name, context.seed, lower_bound=bound, trace=trace)
 
     def _proved(
         self,
@@ -176,6 +178,16 @@ def _exact(reduced: Reduced, stop: Stop) -> list[NDArray[np.int8] | None] | None
             return None
         parts.append(spins_of_codes(model.size, np.array([int(energies.argmin())]))[0])
     return parts
+
+
+def _bound(problem: BinaryProblem, reduced: Reduced, parts: Sequence[NDArray[np.int8] | None]) -> float:
+    """The highest of the bounds at hand: of the terms as given, of roof duality, and of what presolve left."""
+    model = problem.ising
+    left = reduced.offset
+    for part, optimum in zip(reduced.components, parts, strict=True):
+        left += terms_bound(part) if optimum is None else float(part.energies(optimum[None, :])[0])
+    slack = 0.0 if model.is_integral else ROUNDING * (abs(model.offset) + float(model.reach.sum()))
+    return max(lower_bound(problem), reduced.bound, left - slack)
 
 
 def _searches(

@@ -13,6 +13,8 @@ of the whole at exactly that energy (up to rounding where weights are no multipl
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -20,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.binary.ising import Ising, to_ising
-from solvers.binary.roof import persistencies
+from solvers.binary.roof import roof
 
 WORTHWHILE = 0.02
 """Share of the variables that a first look must find, so that the pass over the whole model pays."""
@@ -29,6 +31,8 @@ LEANING, LEANING_SHARE = 0.5, 0.1
 """Fields of half the size of all couplings at a tenth of the variables make roof duality worth a try."""
 
 MOST_TERMS = 100_000
+TRIES_PER_BLOCK = 500
+
 LEAST_LOOKED_AT = 64
 """Models of at most this many variables are always gone through."""
 
@@ -58,6 +62,8 @@ class Reduced:
         Energy that no spin left can change.
     steps
         In the order in which spins were taken out.
+    bound
+        No energy of the whole is below it; ``-inf`` when roof duality was not asked.
     """
 
     size: int
@@ -65,6 +71,7 @@ class Reduced:
     spins: tuple[NDArray[np.int64], ...]
     offset: float
     steps: tuple[_Step, ...]
+    bound: float = -math.inf
 
     def lift(self, parts: list[NDArray[np.int8]]) -> NDArray[np.int8]:
         """An assignment of the whole, int8, shape ``(size,)``, from one of each component."""
@@ -81,12 +88,12 @@ class Reduced:
         return [np.ascontiguousarray(whole[:, where]) for where in self.spins]
 
 
-def reduce(model: Ising) -> Reduced:
-    """``model`` after every rule, in components."""
+def reduce(model: Ising, more: Callable[[], bool] = lambda: True) -> Reduced:
+    """``model`` after every rule, in components; ``more``, asked every few milliseconds, may end the rules early."""
     work = _Work(model)
-    if _pays(model):
+    if _pays(model) and more():
         work.roof()
-        work.exhaust()
+        work.exhaust(more)
     return work.result()
 
 
@@ -117,6 +124,7 @@ class _Work:
         self.alive = np.ones(model.size, dtype=bool)
         self.steps: list[_Step] = []
         self.touched = False
+        self.bound = -math.inf
         self._links: list[dict[int, float]] | None = None
 
     @property
@@ -130,14 +138,21 @@ class _Work:
 
     def roof(self) -> None:
         """Fix what roof duality decides."""
-        for spin, value in persistencies(self.model):
-            self._fix(spin, value)
+        found = roof(self.model)
+        if found is not None:
+            self.bound = found.bound
+            for spin, value in found.decided:
+                self._fix(spin, value)
 
-    def exhaust(self) -> None:
-        """Apply the rules until none finds anything."""
+    def exhaust(self, more: Callable[[], bool]) -> None:
+        """Apply the rules until none finds anything, or ``more`` says no."""
         waiting = [i for i in range(self.model.size) if self.alive[i]]
         queued = self.alive.copy()
+        tried = 0
         while waiting:
+            tried += 1
+            if tried % TRIES_PER_BLOCK == 0 and not more():
+                return
             i = waiting.pop()
             queued[i] = False
             if not self.alive[i]:
@@ -166,16 +181,18 @@ class _Work:
             left_model = to_ising(False, field, rows, columns, table[:, 2], 0.0)
         n = left_model.size
         if n == 0:
-            return Reduced(self.model.size, (), (), self.offset, tuple(self.steps))
+            return Reduced(self.model.size, (), (), self.offset, tuple(self.steps), self.bound)
         graph = csr_array((np.ones(left_model.indices.shape[0]), left_model.indices, left_model.indptr), shape=(n, n))
         count, label = connected_components(graph, directed=False)
         if count == 1:
-            return Reduced(self.model.size, (left_model,), (left,), self.offset, tuple(self.steps))
+            return Reduced(self.model.size, (left_model,), (left,), self.offset, tuple(self.steps), self.bound)
         order = np.argsort(label, kind="stable")
         pieces = np.split(order, np.cumsum(np.bincount(label))[:-1])
         pieces.sort(key=lambda piece: -piece.shape[0])
         models = tuple(_piece(left_model, piece) for piece in pieces)
-        return Reduced(self.model.size, models, tuple(left[p] for p in pieces), self.offset, tuple(self.steps))
+        return Reduced(
+            self.model.size, models, tuple(left[p] for p in pieces), self.offset, tuple(self.steps), self.bound
+        )
 
     def _try(self, i: int) -> list[int]:
         """Take ``i`` out, or tie a spin to it, if a rule allows; spins whose surroundings changed."""

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from solvers.binary import presolve
 from solvers.binary.ising import to_ising
 from solvers.binary.presolve import reduce
-from solvers.binary.roof import persistencies
+from solvers.binary.roof import roof
 from tests.solvers.binary.binary_models import random_problem
 
 
@@ -58,15 +59,26 @@ def test_roof_duality_decides_only_what_some_optimum_has_all_at_once(seed, n, m)
     spins = all_spins(n)
     energies = model.energies(spins)
     kept = np.ones(spins.shape[0], dtype=bool)
-    for spin, value in persistencies(model):
+    found = roof(model)
+    if found is None:
+        assert not model.field.any()
+        return
+    for spin, value in found.decided:
         kept &= spins[:, spin] == value
     assert energies[kept].min() == energies.min()
+    assert found.bound <= energies.min()
+    assert found.bound >= model.offset - np.abs(model.field).sum() - np.abs(model.weights).sum() / 2
+    if len(found.decided) == n:
+        assert found.bound == energies.min()
 
 
 def test_roof_duality_decides_a_chain_that_a_strong_field_pulls_along():
     """First-order rules see the end alone; the flow sees the whole chain."""
     model = to_ising(False, np.array([5.0, -1.0, -1.0]), np.array([0, 1]), np.array([1, 2]), np.array([-3.0, -3.0]), 0)
-    assert persistencies(model) == [(0, -1), (1, -1), (2, -1)]
+    found = roof(model)
+    assert found is not None
+    assert found.decided == ((0, -1), (1, -1), (2, -1))
+    assert found.bound == -9.0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,6 +87,19 @@ def test_a_tree_is_solved_to_the_end(seed):
     reduced = reduce(model)
     assert reduced.components == ()
     assert model.energies(reduced.lift([])[None, :])[0] == pytest.approx(reduced.offset)
+
+
+def test_rules_that_are_stopped_leave_a_model_of_the_same_optimum(monkeypatch):
+    monkeypatch.setattr(presolve, "TRIES_PER_BLOCK", 3)
+    model = tree_with_fields(200, 1)
+    asked = iter([True, True, True])
+    reduced = reduce(model, lambda: next(asked, False))
+    assert 0 < sum(part.size for part in reduced.components) < 200
+    parts = [np.ones(part.size, dtype=np.int8) for part in reduced.components]
+    worth = reduced.offset + sum(
+        part.energies(row[None, :])[0] for part, row in zip(reduced.components, parts, strict=True)
+    )
+    assert model.energies(reduced.lift(parts)[None, :])[0] == pytest.approx(worth)
 
 
 def test_components_come_apart_the_largest_first():
