@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,13 @@ TYPES: Mapping[str, str] = {
     "statevector": "backends.statevector:StatevectorSimulator",
     "noisy": "backends.noisy:NoisySimulator",
     "ibm": "backends.ibm:IbmDevice",
+    "dwave": "backends.dwave:DWaveAnnealer",
+    "braket": "backends.braket:BraketDevice",
 }
 """``module:class`` by type, imported when a table names it. Options are the class's keyword arguments."""
+
+EXTRAS: Mapping[str, tuple[str, ...]] = {"dwave": ("dwave.cloud", "minorminer"), "braket": ("boto3",)}
+"""Packages of a type that come with the extra of the same name."""
 
 ENVIRONMENT = "ISINGLASS_BACKENDS"
 """Path of a TOML file with ``[[backends]]`` tables, when no other is given."""
@@ -168,6 +174,10 @@ def _table(path: str, table: Mapping[str, Any]) -> tuple[BackendConfig, list[Fie
 def _option_faults(path: str, type_name: Any, options: Mapping[str, Any]) -> list[FieldViolation]:
     if type_name not in TYPES:
         return [FieldViolation(f"{path}.type", f"is {type_name!r}", ", ".join(TYPES))]
+    missing = [name for name in EXTRAS.get(type_name, ()) if find_spec(name) is None]
+    if missing:
+        problem = f"{type_name!r} needs {', '.join(missing)}, not installed here"
+        return [FieldViolation(f"{path}.type", problem, f"the extra isinglass[{type_name}] installed")]
     try:
         allowed = _options(type_name)
     except ImportError as error:

@@ -8,7 +8,16 @@ from enum import Enum
 
 from federation.reasons import Reason
 from federation.spending import MIN_SHOTS
-from solvers.errors import BackendError, BackendTimeout, BackendUnavailable, BudgetExceeded, ProgramRefused
+from solvers.errors import (
+    BackendDenied,
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    BudgetExceeded,
+    ProgramRefused,
+    ResultCorrupt,
+    SubmissionUnknown,
+)
 
 
 class FailureClass(Enum):
@@ -27,12 +36,13 @@ class FailureClass(Enum):
 def classify(error: Exception) -> FailureClass:
     """The class of ``error``.
 
-    A timeout is retried under its own key only: the program may still be running and paid for. An error of no known
-    family, a refused budget and a refused key are not retried.
+    A timeout or a submission without an answer is retried under its own key only: the program may still be running and
+    paid for; a corrupt result is fetched again, which is free. An error of no known family, a refused budget and a
+    refused key are not retried.
     """
-    if isinstance(error, (BackendUnavailable, BackendTimeout)):
+    if isinstance(error, (BackendUnavailable, BackendTimeout, SubmissionUnknown, ResultCorrupt)):
         return FailureClass.RETRY_SAME
-    if isinstance(error, BackendError):
+    if isinstance(error, BackendError) and not isinstance(error, BackendDenied):
         return FailureClass.RETRY_CHANGED
     return FailureClass.FALL_BACK
 
@@ -48,6 +58,7 @@ def reason_of(error: Exception) -> Reason:
         (ProgramRefused, Reason.PROGRAM_REFUSED),
         (BackendUnavailable, Reason.BACKEND_UNAVAILABLE),
         (BackendTimeout, Reason.BACKEND_TIMEOUT),
+        (ResultCorrupt, Reason.RESULT_CORRUPT),
         (BudgetExceeded, Reason.BUDGET_EXHAUSTED),
     )
     return next((reason for family, reason in table if isinstance(error, family)), Reason.BACKEND_FAILED)
@@ -157,6 +168,8 @@ def next_attempt(
     if action is FailureClass.RETRY_SAME:
         # Spread out by the seed, so that requests that failed together do not come back together.
         delay_s *= 0.5 + 0.5 * _spread(failed.seed, failed.number)
+        if isinstance(error, BackendUnavailable):
+            delay_s = max(delay_s, error.retry_after_s)
     else:
         attempt, changes = _changed(error, attempt)
         if not changes:

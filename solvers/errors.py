@@ -17,8 +17,11 @@
     ├── CorruptRecord             stored bytes do not match their digest, signature or chain
     └── BackendError              a device or simulator said no; carries ``backend``
         ├── ProgramRefused        the program exceeds the device; nothing was spent
-        ├── BackendUnavailable    not reachable or not healthy; safe to try another
-        └── BackendTimeout        no answer within the time allowed
+        ├── BackendDenied         the vendor refused the key or the account; nothing was spent, asking again is no use
+        ├── BackendUnavailable    not reachable or not healthy; safe to try another; carries when to come back, if known
+        ├── BackendTimeout        no answer within the time allowed
+        ├── SubmissionUnknown     a submission got no answer: only the same idempotency key may be sent again
+        └── ResultCorrupt         the answer does not fit the program; to fetch it again costs nothing
 """
 
 from __future__ import annotations
@@ -156,9 +159,31 @@ class ProgramRefused(BackendError):
     """The program exceeds the device; nothing was spent."""
 
 
+class BackendDenied(BackendError):
+    """The vendor refused the key or the account; nothing was spent, and asking again is no use."""
+
+
 class BackendUnavailable(BackendError):
-    """Not reachable or not healthy; another backend may be tried."""
+    """Not reachable or not healthy; another backend may be tried.
+
+    ``retry_after_s`` is how long the vendor asked to be left alone, in seconds (0: it did not say).
+    """
+
+    def __init__(self, backend: str, reason: str, retry_after_s: float = 0.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(backend, reason)
+
+    def __reduce__(self) -> tuple[type[BackendUnavailable], tuple[str, str, float]]:  # type: ignore[override]
+        return type(self), (self.backend, self.reason, self.retry_after_s)
 
 
 class BackendTimeout(BackendError):
     """No answer within the time allowed."""
+
+
+class SubmissionUnknown(BackendError):
+    """A submission got no answer, and a look-up found nothing: only the same idempotency key may be sent again."""
+
+
+class ResultCorrupt(BackendError):
+    """The answer does not fit the program that was sent; the job is over, and to fetch it again costs nothing."""

@@ -2,14 +2,26 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from backends.backend import Price, Program, RemoteStatus
+from backends.calibration import parse_snapshot
 from backends.config import BackendConfig, make_backend
+from backends.gate_session import Availability, bits_of
 from backends.ibm import IbmDevice
+from backends.ibm_session import LocalSession
 from backends.limits import within
-from solvers.errors import BackendError, BackendTimeout, BackendUnavailable, ProgramRefused
+from solvers.errors import (
+    BackendDenied,
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    ProgramRefused,
+    ResultCorrupt,
+    SubmissionUnknown,
+)
 from tests.backends.conformance import BackendConformance, model, wait
 
 PRICE = Price(0, 0, 1_600_000, source="a test", as_of="2026-01-01")
@@ -22,42 +34,15 @@ class TestLocalTestingMode(BackendConformance):
         return IbmDevice("ibm-local", price=PRICE, device="perth", local=True, max_variables=6, search_s=0.05)
 
 
-class Register:
-    def __init__(self, texts):
-        self.texts = texts
-
-    def get_bitstrings(self):
-        return self.texts
-
-
 class Job:
-    """A job of the fake service."""
+    """A job of the fake session."""
 
     def __init__(self, id, texts):
-        self.id, self.texts, self.state, self.seconds = id, texts, "QUEUED", 3.0
-
-    def job_id(self):
-        return self.id
-
-    def status(self):
-        return self.state
-
-    def cancel(self):
-        self.state = "CANCELLED"
-
-    def usage(self):
-        return self.seconds
-
-    def error_message(self):
-        return "Error 1305: ran too long" if self.state == "ERROR" else None
-
-    def result(self):
-        data = type("Data", (), {"c": Register(self.texts)})()
-        return [type("Pub", (), {"data": data})()]
+        self.id, self.texts, self.state, self.why, self.seconds = id, texts, RemoteStatus.QUEUED, "", 3.0
 
 
 class Service:
-    """A vendor that can drop answers, refuse, and hang."""
+    """A session that can drop answers, refuse, and hang."""
 
     def __init__(self):
         self.jobs = {}
@@ -65,31 +50,53 @@ class Service:
         self.fault = ""
         self.released = threading.Event()
 
-    def properties(self):
-        return json.loads(bundled_file("perth").read_text())
+    def snapshot(self):
+        return parse_snapshot(json.loads(bundled_file("perth").read_text()), "a test")
 
-    def pending(self):
+    def availability(self):
         if self.fault == "hang":
             self.released.wait(30)
         if self.fault == "down":
             raise ConnectionError("no route")
-        return True, 7
+        return Availability(True, 7)
 
     def find(self, tag):
         if self.fault == "blind":
             raise ConnectionError("no route")
-        return self.jobs.get(tag)
+        return self.jobs[tag].id if tag in self.jobs else None
 
-    def run(self, circuit, shots, tag, max_execution_s, seed):
+    def send(self, order):
+        circuit = order.prepared.on_device(order.qubits)
         assert circuit.num_qubits == 7
         if self.fault == "refused":
-            raise PermissionError("403: not entitled")
+            raise Refused("403: not entitled")
+        if self.fault == "slow":
+            self.released.wait(30)
         self.runs += 1
         width = circuit.num_clbits
-        self.jobs[tag] = Job(f"j{self.runs}", ["1".zfill(width)] * shots)
+        self.jobs[order.tag] = Job(f"j{self.runs}", ["1".zfill(width)] * order.shots)
         if self.fault in ("dropped", "blind"):
             raise ConnectionError("connection reset after the request was sent")
-        return self.jobs[tag]
+        return self.jobs[order.tag].id
+
+    def of(self, id):
+        return next(job for job in self.jobs.values() if job.id == id)
+
+    def state(self, id):
+        return self.of(id).state, self.of(id).why
+
+    def bits(self, id, size):
+        return bits_of(self.of(id).texts, size)
+
+    def seconds(self, id):
+        return self.of(id).seconds
+
+    def cancel(self, id):
+        self.of(id).state = RemoteStatus.CANCELLED
+
+
+class Refused(Exception):
+    status_code = 403
 
 
 def bundled_file(device):
@@ -108,9 +115,10 @@ def service():
 
 @pytest.fixture
 def device(service):
-    def make():
-        device = IbmDevice("ibm", price=PRICE, search_s=0.02, call_timeout_s=5.0, max_execution_s=30)
-        device._open = lambda: service
+    def make(**options):
+        settings = {"search_s": 0.02, "call_timeout_s": 5.0, "max_execution_s": 30, "listing_lag_s": 0.05, **options}
+        device = IbmDevice("ibm", price=PRICE, **settings)
+        device._connect = lambda: service
         return device
 
     return make
@@ -124,7 +132,7 @@ def test_samples_keep_the_variables_order_and_are_charged_by_the_second(device, 
     job = backend.submit(PROGRAM, 20, "k")
     assert backend.poll(job) is RemoteStatus.QUEUED
     (remote,) = service.jobs.values()
-    remote.state = "DONE"
+    remote.state = RemoteStatus.DONE
     samples = backend.fetch(job)
     assert samples.first.sample == dict(zip(PROGRAM.bqm.variables, (1, 0, 0), strict=True))
     assert samples.info["cost_usd_micros"] == 4_800_000
@@ -152,9 +160,8 @@ def test_answer_that_stays_unknown_says_so_and_a_retry_picks_it_up(device, servi
         return find(tag)
 
     service.find, service.fault = blind_after_the_first, "dropped"
-    with pytest.raises(BackendError, match="whether it was accepted is unknown") as caught:
+    with pytest.raises(SubmissionUnknown, match="whether it was accepted is unknown"):
         backend.submit(PROGRAM, 20, "k")
-    assert not isinstance(caught.value, BackendUnavailable)  # that would say that nothing was spent
     assert backend.submit(PROGRAM, 20, "k").id == "j1"
     assert service.runs == 1
 
@@ -168,18 +175,44 @@ def test_look_up_that_fails_stops_a_submission_before_it_costs(device, service):
 
 def test_refusal_keeps_the_vendors_text(device, service):
     service.fault = "refused"
-    with pytest.raises(BackendError, match="403: not entitled"):
+    with pytest.raises(BackendDenied, match="403: not entitled"):
         device().submit(PROGRAM, 20, "k")
 
 
-def test_hanging_vendor_is_left_after_the_limit(service):
-    backend = IbmDevice("ibm", call_timeout_s=0.05)
-    backend._open = lambda: service
-    backend._call_timeout_s = 5.0
-    backend._calibration()
-    backend._call_timeout_s = 0.05
+def test_hanging_vendor_is_left_after_the_limit(device, service):
+    backend = device()
+    backend.facts()
+    backend._submissions._timeout_s = 0.05
     service.fault = "hang"
     assert not backend.facts().available
+
+
+def test_submission_that_hangs_is_not_repeated_and_its_late_answer_is_taken(device, service):
+    backend = device()
+    backend.facts()
+    backend._submissions._timeout_s = 0.05
+    service.fault = "slow"
+    for _ in range(2):
+        with pytest.raises(SubmissionUnknown):
+            backend.submit(PROGRAM, 20, "k")
+    service.released.set()
+    backend._submissions._hanging["k"].over(5)
+    assert backend.submit(PROGRAM, 20, "k").id == "j1"
+    assert service.runs == 1
+
+
+def test_usage_that_is_not_settled_is_charged_at_its_worst(device, service):
+    backend = device()
+    job = backend.submit(PROGRAM, 20, "k")
+    (remote,) = service.jobs.values()
+    remote.state, remote.seconds = RemoteStatus.DONE, None
+    assert backend.fetch(job).info["cost_usd_micros"] == 30 * 1_600_000
+
+
+def test_circuit_with_too_many_two_qubit_gates_is_refused_before_any_spend(device, service):
+    with pytest.raises(ProgramRefused, match="two-qubit gates; allowed: 1"):
+        device(max_two_qubit_gates=1).submit(PROGRAM, 20, "k")
+    assert service.runs == 0
 
 
 def test_vendor_that_is_down_is_unavailable_with_the_last_calibration(device, service):
@@ -195,7 +228,8 @@ def test_vendor_that_is_down_is_unavailable_with_the_last_calibration(device, se
 def test_failed_job_tells_why(device, service):
     backend = device()
     job = backend.submit(PROGRAM, 20, "k")
-    next(iter(service.jobs.values())).state = "ERROR"
+    remote = next(iter(service.jobs.values()))
+    remote.state, remote.why = RemoteStatus.FAILED, "Error 1305: ran too long"
     assert backend.poll(job) is RemoteStatus.FAILED
     with pytest.raises(BackendError, match="1305: ran too long"):
         backend.fetch(job)
@@ -206,17 +240,16 @@ def test_answers_of_wrong_length_are_errors(device, service, texts):
     backend = device()
     job = backend.submit(PROGRAM, 20, "k")
     (remote,) = service.jobs.values()
-    remote.state, remote.texts = "DONE", texts
-    with pytest.raises(BackendError, match="shots for 20 of 3 bits"):
+    remote.state, remote.texts = RemoteStatus.DONE, texts
+    with pytest.raises(ResultCorrupt, match=r"of 3|expected 3 bits"):
         backend.fetch(job)
 
 
-def test_unknown_state_is_an_error_that_names_it(device, service):
-    backend = device()
-    job = backend.submit(PROGRAM, 20, "k")
-    next(iter(service.jobs.values())).state = "PAUSED"
-    with pytest.raises(BackendError, match="PAUSED"):
-        backend.poll(job)
+def test_unknown_state_is_an_error_that_names_it():
+    session = LocalSession("perth")
+    session._jobs.keep(SimpleNamespace(job_id=lambda: "j1", status=lambda: "PAUSED"))
+    with pytest.raises(ValueError, match="PAUSED"):
+        session.state("j1")
 
 
 def test_cancel_reaches_the_vendor(device, service):
@@ -240,7 +273,7 @@ def test_estimate_is_capped_by_the_execution_limit_and_longer_programs_are_refus
 def test_missing_key_is_told_by_its_variables_name(monkeypatch):
     monkeypatch.delenv("NO_SUCH_TOKEN", raising=False)
     backend = make_backend(BackendConfig("ibm", "ibm", {"token_variable": "NO_SUCH_TOKEN"}))
-    with pytest.raises(BackendUnavailable, match="NO_SUCH_TOKEN"):
+    with pytest.raises(BackendDenied, match="NO_SUCH_TOKEN"):
         backend.facts()
 
 
