@@ -12,6 +12,7 @@ from solvers.errors import FieldViolation
 
 MIN_DEADLINE_S = 0.1
 MAX_DEADLINE_S = 3600.0
+MAX_AGE_S = 86_400.0
 MAX_BUDGET_USD = 1_000_000
 MAX_SHOTS = 2**53 - 1
 MAX_SEED = 2**53 - 1
@@ -105,6 +106,13 @@ def _check_deadline(value: Any) -> Faults:
     return []
 
 
+def _check_age(value: Any) -> Faults:
+    seconds = seconds_of(value)
+    if seconds is None or not 0 <= seconds <= MAX_AGE_S:
+        return [("", f"is {value!r}", f"0 s - {MAX_AGE_S:g} s")]
+    return []
+
+
 def _number(low: float, high: float, allowed: str) -> Callable[[Any], Faults]:
     def check(value: Any) -> Faults:
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
@@ -184,4 +192,5 @@ _CHECKS: dict[str, Callable[[Any], Faults]] = {
     "replayable": _check_bool,
     "idempotency_key": _check_key,
     "labels": _check_labels,
+    "max_age": _check_age,
 }

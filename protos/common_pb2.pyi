@@ -173,6 +173,7 @@ class SolvePolicy(_message.Message):
     REPLAYABLE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
     target_gap: _builtins.float
     """Stop once the proved relative gap is at most this; >= 0; absent: run until the deadline or proved optimality."""
     budget_usd: _builtins.float
@@ -201,6 +202,12 @@ class SolvePolicy(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """For usage reports; at most 16, keys and values at most 63 characters."""
 
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """Take an answer to the same problem and options of the same tenant from the result cache when it is at most so old;
+        0 s - 86,400 s; absent: always solve.
+        """
+
     def __init__(
         self,
         *,
@@ -216,10 +223,11 @@ class SolvePolicy(_message.Message):
         replayable: _builtins.bool = ...,
         idempotency_key: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        max_age: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_usd", b"_budget_usd", "_max_shots", b"_max_shots", "_priority", b"_priority", "_seed", b"_seed", "_target_gap", b"_target_gap", "budget_usd", b"budget_usd", "deadline", b"deadline", "max_shots", b"max_shots", "priority", b"priority", "seed", b"seed", "target_gap", b"target_gap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_usd", b"_budget_usd", "_max_shots", b"_max_shots", "_priority", b"_priority", "_seed", b"_seed", "_target_gap", b"_target_gap", "budget_usd", b"budget_usd", "deadline", b"deadline", "max_age", b"max_age", "max_shots", b"max_shots", "priority", b"priority", "seed", b"seed", "target_gap", b"target_gap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_usd", b"_budget_usd", "_max_shots", b"_max_shots", "_priority", b"_priority", "_seed", b"_seed", "_target_gap", b"_target_gap", "allowed_backends", b"allowed_backends", "budget_usd", b"budget_usd", "data_residency", b"data_residency", "deadline", b"deadline", "idempotency_key", b"idempotency_key", "labels", b"labels", "max_shots", b"max_shots", "priority", b"priority", "profile", b"profile", "replayable", b"replayable", "seed", b"seed", "target_gap", b"target_gap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_usd", b"_budget_usd", "_max_shots", b"_max_shots", "_priority", b"_priority", "_seed", b"_seed", "_target_gap", b"_target_gap", "allowed_backends", b"allowed_backends", "budget_usd", b"budget_usd", "data_residency", b"data_residency", "deadline", b"deadline", "idempotency_key", b"idempotency_key", "labels", b"labels", "max_age", b"max_age", "max_shots", b"max_shots", "priority", b"priority", "profile", b"profile", "replayable", b"replayable", "seed", b"seed", "target_gap", b"target_gap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_usd: _TypeAlias = _typing.Literal["budget_usd"]  # noqa: Y015
     _WhichOneofArgType__budget_usd: _TypeAlias = _typing.Literal["_budget_usd", b"_budget_usd"]  # noqa: Y015
@@ -450,6 +458,7 @@ class SolveReport(_message.Message):
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     decision_id: _builtins.str
     status: Global___SolveStatus.ValueType
@@ -467,6 +476,8 @@ class SolveReport(_message.Message):
     shots: _builtins.int
     seed: _builtins.int
     correlation_id: _builtins.str
+    cached: _builtins.bool
+    """an earlier answer of finished_at, whose ids these are; nothing was spent on this one"""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Violation]: ...
     @_builtins.property
@@ -500,10 +511,11 @@ class SolveReport(_message.Message):
         correlation_id: _builtins.str = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         terms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "bound", b"bound", "finished_at", b"finished_at", "gap", b"gap", "objective", b"objective", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "bound", b"bound", "contributions", b"contributions", "correlation_id", b"correlation_id", "cost_usd", b"cost_usd", "decision_id", b"decision_id", "feasible", b"feasible", "finished_at", b"finished_at", "gap", b"gap", "job_id", b"job_id", "objective", b"objective", "seed", b"seed", "service_level", b"service_level", "service_level_reason", b"service_level_reason", "shots", b"shots", "status", b"status", "terms", b"terms", "timings", b"timings", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "bound", b"bound", "cached", b"cached", "contributions", b"contributions", "correlation_id", b"correlation_id", "cost_usd", b"cost_usd", "decision_id", b"decision_id", "feasible", b"feasible", "finished_at", b"finished_at", "gap", b"gap", "job_id", b"job_id", "objective", b"objective", "seed", b"seed", "service_level", b"service_level", "service_level_reason", b"service_level_reason", "shots", b"shots", "status", b"status", "terms", b"terms", "timings", b"timings", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bound: _TypeAlias = _typing.Literal["bound"]  # noqa: Y015
     _WhichOneofArgType__bound: _TypeAlias = _typing.Literal["_bound", b"_bound"]  # noqa: Y015

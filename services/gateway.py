@@ -28,10 +28,13 @@ from protos import (
 )
 from services import errors, tours_api
 from services.auth import Doorkeeper, correlation_id
+from services.convert.common import policy_from_message
 from services.decisions_api import DecisionsApi
 from services.federation_api import FederationApi
 from services.jobs_api import JobsApi
+from services.kinds import service_kinds
 from services.reconcile import reconcile_outage
+from services.result_cache import ResultCache, refuse_max_age
 from services.solving import Solving
 from solvers.registry import KINDS, problem_kind
 from store.keys import Principal, Role
@@ -131,8 +134,9 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         logs.configure("gateway", settings.log_level)
         store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
-        known = frozenset(c.name for c in backends_from_tables(settings.backends).backends)
+        self._known = known = frozenset(c.name for c in backends_from_tables(settings.backends).backends)
         self._store = store
+        self._cache = ResultCache()
         self.doorkeeper = Doorkeeper(store)
         self._solving = Solving(settings, store, known)
         self._jobs = JobsApi(settings, store, self._solving)
@@ -193,6 +197,7 @@ class Gateway:
 
     @unary(jobs_pb2.Job, Role.SUBMITTER)
     async def SubmitJob(self, call: Call, request: Any) -> Any:
+        refuse_max_age(request)
         return await self._jobs.submit(call.principal, request, call.correlation_id)
 
     @unary(jobs_pb2.Job, *_READERS)
@@ -260,10 +265,31 @@ class Gateway:
         return Response("not found: /metrics and /healthz are here", status_code=404, media_type="text/plain")
 
     async def _solve(self, call: Call, kind: str, request: Any) -> Any:
+        key, cached = self._known_answer(call.principal, kind, request)
+        if cached is not None:
+            return cached
         accepted = await self._solving.accept(call.principal, kind, request, call.correlation_id)
-        return await self._solving.answer(accepted)
+        answer = await self._solving.answer(accepted)
+        if key is not None:
+            self._cache.put(key, answer)
+        return answer
 
     async def _stream(self, call: Call, kind: str, request: Any) -> AsyncIterator[Any]:
+        key, message = self._known_answer(call.principal, kind, request)
+        if message is not None:
+            yield message
+            return
         accepted = await self._solving.accept(call.principal, kind, request, call.correlation_id)
         async for message in self._solving.stream(accepted):
             yield message
+        if key is not None and message is not None and message.report.decision_id:
+            self._cache.put(key, message)
+
+    def _known_answer(self, principal: Principal, kind: str, request: Any) -> tuple[bytes | None, Any]:
+        """What the request's answer is kept under, and an answer that is fresh enough; ``None`` where there is none."""
+        key = self._cache.key(principal.tenant, kind, request)
+        if key is None:
+            return None, None
+        policy_from_message(request.policy, self._known, 0)  # what is no option may be at fault all the same
+        max_age_s = request.policy.max_age.ToNanoseconds() / 1e9
+        return key, self._cache.get(key, max_age_s, service_kinds()[kind].response)

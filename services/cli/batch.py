@@ -49,6 +49,8 @@ def batch(
     policy = PolicyOptions(**{f.name: options[f.name] for f in fields(PolicyOptions)})
     if policy.idempotency_key:
         raise click.UsageError("--idempotency-key names one request; a batch has many")
+    if policy.max_age_s is not None:
+        raise click.UsageError("--max-age is for a request that is waited for; a batch is made of jobs")
     csv = CsvOptions(**{f.name: options[f.name] for f in fields(CsvOptions)})
     done = _answered(target) if resume else set()
     inputs = [(name, content) for name, content in _inputs(source) if name not in done]

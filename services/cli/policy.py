@@ -50,6 +50,12 @@ _OPTIONS = (
         "--label", "labels", type=Label(), multiple=True, help="For usage reports; may be given several times."
     ),
     click.option("--idempotency-key", default="", help="The same key with the same request is the same job."),
+    click.option(
+        "--max-age",
+        "max_age_s",
+        type=Duration(),
+        help="An earlier answer to the same request will do if it is no older.",
+    ),
 )
 
 
@@ -77,6 +83,7 @@ class PolicyOptions:
     project: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     idempotency_key: str = ""
+    max_age_s: float | None = None
 
     def apply(self, policy: SolvePolicy) -> None:
         """Write what was given into ``policy``; what the request file says of the rest stays."""
@@ -96,5 +103,7 @@ class PolicyOptions:
         if self.replayable:
             policy.replayable = True
         policy.labels.update(self.labels)
+        if self.max_age_s is not None:
+            policy.max_age.FromNanoseconds(round(self.max_age_s * 1e9))
         if self.idempotency_key:
             policy.idempotency_key = self.idempotency_key
