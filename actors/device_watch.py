@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +14,9 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 from actors import logs
 from actors.metrics import metrics
 from actors.names import actor, device_name
-from backends.backend import BackendFacts
+from backends.backend import BackendFacts, CalibratedValue
 from federation.attack import BackendView
+from federation.drift_watch import DriftWatch
 from federation.groups import Groups
 from federation.selection import Selection
 from federation.settings import FederationSettings
@@ -58,6 +59,7 @@ class DeviceWatch:
         self.facts: dict[str, BackendFacts] = {}
         self.watch = Watch(names, settings.watch, settings.domains)
         self.groups = Groups(settings.groups, self.watch)
+        self._drift = DriftWatch()
         self._unavailable: dict[str, str] = {}
         self._sent: dict[tuple[str, str], float] = {}
         """(backend, job) -> when it was asked (monotonic)."""
@@ -183,11 +185,30 @@ class DeviceWatch:
         earlier = self.facts.get(name)
         self.facts[name] = facts
         if facts.calibration and (earlier is None or earlier.calibration_id != facts.calibration_id):
+            if earlier is None:
+                await self._chart_known(name)
+            self._chart(name, facts.calibration, datetime.now(UTC))
             await asyncio.to_thread(self._keep_calibration, facts)
         if facts.available:
             self._unavailable.pop(name, None)
         else:
             self._unavailable[name] = "the backend says it is offline"
+
+    async def _chart_known(self, name: str) -> None:
+        """Chart the snapshots of before a restart."""
+        for known in reversed(await asyncio.to_thread(self._store.observations.recent_calibrations, name)):
+            values = [
+                CalibratedValue(v["name"], v["where"], v["value"], datetime.fromisoformat(v["date"]))
+                for v in known.values
+            ]
+            self._chart(name, values, known.at)
+
+    def _chart(self, name: str, values: Sequence[CalibratedValue], at: datetime) -> None:
+        """Look for drift in a new calibration; selection discounts a device that has just got worse."""
+        for series, alarm in self._drift.observe(name, values, at).items():
+            direction = "worse" if alarm.direction > 0 else "better"
+            logs.logger().warning("calibration_drift", backend=name, series=series, direction=direction)
+        self._selection.desk.drifted(name, self._drift.factor(name))
 
     def _keep_calibration(self, facts: BackendFacts) -> None:
         """Snapshots go to the store with a date per value: decision records name them by their id."""
