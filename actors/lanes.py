@@ -45,12 +45,18 @@ class Lanes:
         solve = self._solve
         seed = solve.order.policy.seed
         if solve.order.policy.replayable:
-            return [(strategies[0], seed)] if strategies else []
-        runs = [(name, seed + i) for i, name in enumerate(strategies)]
+            return [(self._second(strategies)[0], seed)] if strategies else []
+        runs = [(name, seed + i) for i, name in enumerate(self._second(strategies))]
         again = [name for name in strategies if name in solve.kind.reseeded]
         while again and len(runs) < solve.settings.workers:
             runs.append((again[len(runs) % len(again)], seed + len(runs)))
         return runs[:_RUNS_MOST]
+
+    def _second(self, strategies: tuple[str, ...]) -> tuple[str, ...]:
+        """Provers right after the first that looks for plans, however little they have ever improved one."""
+        provers = self._solve.kind.provers
+        finders = tuple(name for name in strategies if name not in provers)
+        return (*finders[:1], *(name for name in strategies if name in provers), *finders[1:])
 
     def plan(self, strategies: tuple[str, ...]) -> bool:
         """Set what is to be run; whether there is anything."""

@@ -62,6 +62,8 @@ class ProblemKind(Generic[P]):
         Cuts out the core for quantum and annealing backends.
     reseeded
         Names of strategies of which several runs with different seeds are worth their cores; the others run once.
+    provers
+        Names of strategies that prove bounds rather than find plans: one worker runs them where there are several.
     warm
         Compiles and imports everything that a first request would otherwise wait for; called once a process.
     """
@@ -72,4 +74,5 @@ class ProblemKind(Generic[P]):
     strategies: tuple[Strategy[P], ...]
     kernel: KernelBuilder[P]
     reseeded: tuple[str, ...] = ()
+    provers: tuple[str, ...] = ()
     warm: Callable[[], None] = _nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from solvers.kind import ProblemKind
 from solvers.routing.annealing.strategy import Annealing
+from solvers.routing.bounds.strategy import RoutingBound
 from solvers.routing.canonical import RoutingCodec
 from solvers.routing.pyvrp_strategy import Pyvrp
 from solvers.routing.savings import Savings
@@ -14,8 +15,9 @@ KIND = ProblemKind(
     name="routing",
     codec=RoutingCodec(),
     insurance=Savings(),
-    strategies=(Annealing(), Pyvrp()),
+    strategies=(Annealing(), RoutingBound(), Pyvrp()),
     reseeded=("annealing",),
+    provers=("routing-bound",),
     kernel=partition_kernel,
     warm=warm,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from solvers.routing.annealing import warm as warm_annealing
+from solvers.routing.bounds import warm as warm_bounds
 from solvers.routing.construction import construct
 from solvers.routing.data import (
     Coordinates,
@@ -26,6 +27,7 @@ def warm() -> None:
     import pyvrp  # noqa: F401 - half a second of import
 
     warm_annealing()
+    warm_bounds()
     places = tuple(LocationRow(str(k), Coordinates.POINT, float(k % 3), float(k // 3)) for k in range(9))
     vehicle = VehicleRow("v", 9, "0", "0", (("load", 2),))
     visits = tuple(VisitRow(f"c{k}", str(k), (("load", 1),), time_windows=(Window(0, 99),)) for k in range(1, 7))

@@ -1,0 +1,1 @@
+"""Its folder goes on the path with it, so that tests in folders below find `routing_cases`."""
