@@ -69,12 +69,20 @@ class Coordinator:
         A caller that goes away takes its call with it (Ray cancels recursively), but not the job in the middle of its
         commit: `cancel` ends it in order.
         """
-        task = self._keep(self._run(self._new(order)))
+        task = self._keep(self._run(self._new(order, order.token)))
         return await asyncio.shield(task)
+
+    async def draft(self, job_id: str) -> Outcome | None:
+        """What is about to be committed, so that a reply can be made ready meanwhile; it must not leave before.
+
+        ``None`` when the job ends without an outcome of ours, or is not being solved here.
+        """
+        solve = self._jobs.get(job_id)
+        return await asyncio.shield(solve.draft) if solve is not None else None
 
     async def stream(self, order: SolveOrder) -> AsyncIterator[Incumbent | Outcome]:
         """As `solve`, with each improving plan on the way."""
-        solve = self._new(order)
+        solve = self._new(order, order.token)
         task = self._keep(self._run(solve))
         try:
             async for incumbent in solve.incumbents():
@@ -136,6 +144,8 @@ class Coordinator:
             return await solve.run()
         finally:
             solve.close_watchers()
+            if not solve.draft.done():
+                solve.draft.set_result(None)
             if self._jobs.get(job_id) is solve:  # and not one that took the same job over
                 del self._jobs[job_id]
             self._observations += solve.observations

@@ -16,23 +16,14 @@ from federation.attack import Attack
 from federation.reasons import Reason
 from federation.report import Report, ServiceLevel, Timings, relative_gap, status_of
 from solvers import canonical
-from solvers.problem import JsonObject
 from solvers.registry import problem_kind
 from store.commit import Settlement
-from store.decisions import new_decision_id
+from store.decisions import Record, new_decision_id
 from store.leases import JobState
 from store.store import Store
 
 if TYPE_CHECKING:
     from actors.solve import Solve
-
-
-def result_json(kind: str, problem: Any, plan: Any, report: Report) -> JsonObject:
-    """What the result artifact of a job holds: canonical plan (absent without one) and report."""
-    data: JsonObject = {"report": report.to_json()}
-    if plan is not None:
-        data["plan"] = problem_kind(kind).codec.plan_to_json(problem, plan)
-    return data
 
 
 def commit(
@@ -47,7 +38,9 @@ def commit(
     state: JobState,
     holder: str,
 ) -> Report:
-    """Store plan, result and record, settle what was reserved, end the job; the report with its store time.
+    """Store plan and record, settle what was reserved, end the job; the report with its store time.
+
+    The report is kept once, in the record, which is what a later reader of the answer is given.
 
     Raises
     ------
@@ -56,22 +49,22 @@ def commit(
 
     """
     started = time.perf_counter()
-    plan_digest = None
+    plan_digest, durable = None, None
     if plan is not None:
         codec = problem_kind(order.kind).codec
-        plan_digest = store.artifacts.put(canonical.dumps(codec.plan_to_json(problem, plan)))
-    result_digest = store.artifacts.put(canonical.dumps(result_json(order.kind, problem, plan, report)))
+        plan_digest, durable = store.artifacts.put_beside(canonical.dumps(codec.plan_to_json(problem, plan)))
     record = decision_record(order, report, trail, attack, plan_digest, holder)
     store.commit_result(
         order.job_id,
         token,
         state,
-        result_digest=result_digest,
+        result_digest=plan_digest,
         error=None,
-        record=record,
+        record=Record.of_text(canonical.dumps(record)),
         settlements=[Settlement(id, amounts) for id, amounts in trail.settlements.items()],
         now=datetime.now(UTC),
         decision_id=report.decision_id,
+        durable=durable,
     )
     seconds = time.perf_counter() - started
     return replace(report, timings=replace(report.timings, store_s=report.timings.store_s + seconds))
@@ -89,6 +82,8 @@ class Finish:
         report = self._report()
         state = JobState.CANCELLED if solve.cancelled else JobState.SUCCEEDED
         plan = solve.incumbent.plan if solve.incumbent else None
+        verdict = solve.incumbent.verdict if solve.incumbent else None
+        solve.draft.set_result(Outcome(plan, report, verdict))
         report = await asyncio.to_thread(
             commit,
             solve.store,
@@ -103,7 +98,7 @@ class Finish:
             solve.coordinator,
         )
         observe(solve.order, report, state)
-        return Outcome(plan, report, solve.incumbent.verdict if solve.incumbent else None)
+        return Outcome(plan, report, verdict)
 
     def _report(self) -> Report:
         solve = self._solve

@@ -87,6 +87,8 @@ class Solve:
         self.aftermath: list[asyncio.Task[None]] = []
         """What goes on after the answer has left: workers are given back."""
         self.observations: tuple[Observation, ...] = ()
+        self.draft: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        """The outcome once it stands, before it is committed; ``None`` when there will be none."""
         self.began_s = time.time()
         self._beside = beside
         self._held_back: Any = None

@@ -73,7 +73,8 @@ class Acceptance:
         """Validate everything, store the job, start its insurance.
 
         Where the caller waits, the job is leased to ``coordinator`` in the same step; nobody waits when that is empty,
-        and then there is no insurance either. While the store does not answer, a caller who waits gets the insurance alone: the job has no id then.
+        and then there is no insurance either. While the store does not answer, a caller who waits gets the insurance
+        alone: the job has no id then.
 
         Raises
         ------
@@ -173,7 +174,7 @@ class Acceptance:
                 "problem": problem_kind(kind.name).codec.problem_to_json(problem),
             }
         )
-        digest = self._store.artifacts.put(stored)
+        digest, durable = self._store.artifacts.put_beside(stored)
         job = self._store.jobs.accept(
             tenant=tenant,
             kind=kind.name,
@@ -187,6 +188,7 @@ class Acceptance:
             now=now,
             holder=coordinator,
             ttl_s=LEASE_S,
+            durable=durable,
         )
         return digest, job
 

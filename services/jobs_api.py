@@ -96,7 +96,7 @@ class JobsApi:
     def _get(self, tenant: str, job_id: str) -> jobs_pb2.Job:
         job = self._store.jobs.get(job_id, tenant)
         message = job_message(job)
-        if job.result_digest is not None and job.kind in _KINDS:
+        if job.decision_id is not None and job.kind in _KINDS:
             getattr(message, job.kind).CopyFrom(self._solving.stored_response(job))
         return message
 

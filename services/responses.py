@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,21 +20,47 @@ from store.jobs import Job
 from store.store import Store
 
 
-def response(accepted: Accepted, outcome: Outcome) -> Any:
-    """The response message of an outcome."""
+@dataclass(frozen=True)
+class Draft:
+    """A plan and its message, made while the plan was being committed."""
+
+    plan: Any
+    message: Any
+
+
+def response(accepted: Accepted, outcome: Outcome, draft: Draft | None = None) -> Any:
+    """The response message of an outcome; a ``draft`` of the same plan saves making its message."""
     report = with_total(outcome.report, time.monotonic() - accepted.received_s)
+    if draft is not None and outcome.plan is not None and draft.plan == outcome.plan:
+        return accepted.kind.response(report=report_to_message(report), plan=draft.message)
     message = accepted.kind.response(report=report_to_message(report))
     if outcome.plan is not None:
-        verdict = outcome.verdict or accepted.problem.verify(outcome.plan)
-        message.plan.CopyFrom(accepted.kind.convert.plan_to_message(accepted.problem, outcome.plan, verdict))
+        message.plan.CopyFrom(_plan_message(accepted, outcome))
     return message
 
 
-async def built(accepted: Accepted, outcome: Outcome) -> Any:
+def _plan_message(accepted: Accepted, outcome: Outcome) -> Any:
+    verdict = outcome.verdict or accepted.problem.verify(outcome.plan)
+    return accepted.kind.convert.plan_to_message(accepted.problem, outcome.plan, verdict)
+
+
+async def built(accepted: Accepted, outcome: Outcome, draft: Draft | None = None) -> Any:
     """`response`, in a thread when the plan is large: the event loop serves others meanwhile."""
-    if accepted.order.problem.ref is None:
-        return response(accepted, outcome)
+    if is_small(accepted):
+        return response(accepted, outcome, draft)
     return await asyncio.to_thread(response, accepted, outcome)
+
+
+def drafted(accepted: Accepted, outcome: Outcome | None) -> Draft | None:
+    """The plan's message of an outcome that is still being committed, where there is a plan and it is small."""
+    if outcome is None or outcome.plan is None or not is_small(accepted):
+        return None
+    return Draft(outcome.plan, _plan_message(accepted, outcome))
+
+
+def is_small(accepted: Accepted) -> bool:
+    """Whether a reply is made in less time than a thread's hand-over costs others."""
+    return accepted.order.problem.ref is None
 
 
 def partial(accepted: Accepted, incumbent: Incumbent) -> Any:
@@ -66,14 +93,14 @@ def partial(accepted: Accepted, incumbent: Incumbent) -> Any:
 def stored_response(store: Store, job: Job) -> Any:
     """The response of a finished job from the store alone."""
     kind = service_kinds()[job.kind]
-    if job.result_digest is None:
+    if job.decision_id is None:
         raise CorruptRecord(f"job {job.id!r} is finished without a result: {job.error or 'no reason was stored'}")
-    result = canonical.loads(store.artifacts.get(job.result_digest))
-    message = kind.response(report=report_from_json(result["report"]))
-    if "plan" in result:
+    record = store.decisions.get(job.decision_id).record
+    message = kind.response(report=report_from_json(record["report"]))
+    if record["plan_digest"] is not None:
         request = canonical.loads(store.artifacts.get(job.request_digest))
         codec = problem_kind(job.kind).codec
         problem = codec.problem_from_json(request["problem"])
-        plan = codec.plan_from_json(problem, result["plan"])
+        plan = codec.plan_from_json(problem, canonical.loads(store.artifacts.get(record["plan_digest"])))
         message.plan.CopyFrom(kind.convert.plan_to_message(problem, plan, problem.verify(plan)))
     return message

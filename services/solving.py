@@ -20,7 +20,7 @@ from federation.reasons import Reason
 from services.acceptance import Acceptance, Accepted
 from services.background import Background, result_of
 from services.fallback import Fallback
-from services.responses import built, partial, stored_response
+from services.responses import Draft, built, drafted, partial, stored_response
 from solvers.errors import JobError
 from store.jobs import Job
 from store.keys import Principal
@@ -45,8 +45,9 @@ class Solving:
     async def accept(
         self, principal: Principal, kind_name: str, request: Any, correlation_id: str, awaited: bool = True
     ) -> Accepted:
-        """As `Acceptance.accept`."""
-        return await self._acceptance.accept(principal, kind_name, request, correlation_id, awaited)
+        """As `Acceptance.accept`, for the coordinator whose turn it is where the caller waits (``awaited``)."""
+        coordinator = self._next_coordinator() if awaited else ""
+        return await self._acceptance.accept(principal, kind_name, request, correlation_id, coordinator)
 
     def upkeep(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs as long as the gateway does."""
@@ -75,12 +76,12 @@ class Solving:
 
     async def _fresh_answer(self, accepted: Accepted) -> Any:
         try:
-            outcome, reason = await self._coordinated(accepted)
+            outcome, reason, draft = await self._coordinated(accepted)
         except asyncio.CancelledError:  # the client went away: a synchronous job ends with it
             self._background.spawn(self._cancel(accepted.job_id))
             raise
         if outcome is not None:
-            return await built(accepted, outcome)
+            return await built(accepted, outcome, draft)
         if reason is Reason.CANCELLED:  # somebody else has it, or has finished it
             return await self._stored_answer(accepted)
         return await self._fallback.answer(accepted, reason)
@@ -90,8 +91,8 @@ class Solving:
         if not accepted.is_new or not accepted.job_id:
             yield await self.answer(accepted)
             return
-        name = self._next_coordinator()
-        items = actor(name).stream.options(num_returns="streaming").remote(self._with_insurance(accepted))
+        stream = actor(accepted.coordinator).stream
+        items = stream.options(num_returns="streaming").remote(self._with_insurance(accepted))
         iterator = aiter(items)
         try:
             while True:
@@ -107,7 +108,8 @@ class Solving:
             self._background.spawn(self._cancel(accepted.job_id))
             raise
         if self._time_to_retry(accepted):
-            yield await self.answer(replace(accepted, order=replace(accepted.order, takeover=True)))
+            another = self._coordinators(accepted.coordinator)[-1]
+            yield await self.answer(replace(accepted, order=_taken_over(accepted.order), coordinator=another))
         else:
             yield await self._fallback.answer(accepted, Reason.DEADLINE)
 
@@ -123,28 +125,28 @@ class Solving:
             else:
                 return
 
-    async def _coordinated(self, accepted: Accepted) -> tuple[Outcome | None, Reason]:
-        """The committed outcome; ``None`` and why when no coordinator brought one in time.
+    async def _coordinated(self, accepted: Accepted) -> tuple[Outcome | None, Reason, Draft | None]:
+        """The committed outcome and its draft; ``None`` and why when no coordinator brought one in time.
 
         ``CANCELLED``: the job is somebody else's by now.
         """
         order = self._with_insurance(accepted)
-        first = next(self._turn)
-        for attempt in range(self._settings.coordinators):
-            name = coordinator_name((first + attempt) % self._settings.coordinators)
-            if attempt:
-                order = replace(self._with_insurance(accepted), takeover=True)
+        for name in self._coordinators(accepted.coordinator):
+            if name != accepted.coordinator:
+                order = _taken_over(self._with_insurance(accepted))
             offering: asyncio.Task[None] | None = None
+            drafting: asyncio.Task[Draft | None] | None = None
             try:
                 call = actor(name).solve.remote(order)
+                drafting = self._background.spawn(self._draft(accepted, name))
                 self._background.spawn(self._prepare(accepted))
                 if order.insurance is None:
                     offering = self._background.spawn(self._offer(accepted, name))
                 outcome: Outcome = await asyncio.wait_for(result_of(call), accepted.guard_at_s - time.monotonic())
             except TimeoutError:
-                return None, Reason.DEADLINE
+                return None, Reason.DEADLINE, None
             except JobError:
-                return None, Reason.CANCELLED
+                return None, Reason.CANCELLED, None
             except Exception as error:  # noqa: BLE001 - whatever broke there, the insurance stands
                 logs.logger().warning(
                     "coordinator_lost", job_id=accepted.job_id, coordinator=name, error=str(error).splitlines()[0]
@@ -152,11 +154,12 @@ class Solving:
                 if not self._time_to_retry(accepted):
                     break
             else:
-                return outcome, Reason.DEADLINE
+                return outcome, Reason.DEADLINE, drafting.result() if drafting.done() else None
             finally:
-                if offering is not None:
-                    offering.cancel()
-        return None, Reason.COORDINATOR_UNREACHABLE
+                for beside in (offering, drafting):
+                    if beside is not None:
+                        beside.cancel()
+        return None, Reason.COORDINATOR_UNREACHABLE, None
 
     def _with_insurance(self, accepted: Accepted) -> SolveOrder:
         if not accepted.insurance.done():
@@ -172,6 +175,14 @@ class Solving:
             return
         await asyncio.sleep(_PREPARE_AFTER_S)  # the hand-over first
         await asyncio.to_thread(prepare, accepted.problem, insured.plan)
+
+    async def _draft(self, accepted: Accepted, coordinator: str) -> Draft | None:
+        """Make the plan's message while the outcome is being committed; whatever fails here costs time alone."""
+        try:
+            return drafted(accepted, await result_of(actor(coordinator).draft.remote(accepted.job_id)))
+        except Exception as error:  # noqa: BLE001 - the reply is then made from the outcome
+            logs.logger().warning("draft_lost", job_id=accepted.job_id, error=type(error).__name__)
+            return None
 
     async def _offer(self, accepted: Accepted, coordinator: str) -> None:
         insured = await asyncio.wrap_future(accepted.insurance)
@@ -199,8 +210,19 @@ class Solving:
     def _next_coordinator(self) -> str:
         return coordinator_name(next(self._turn) % self._settings.coordinators)
 
+    def _coordinators(self, first: str) -> list[str]:
+        """All of them, from ``first`` on."""
+        names = [coordinator_name(index) for index in range(self._settings.coordinators)]
+        start = names.index(first)
+        return names[start:] + names[:start]
+
     def _time_to_retry(self, accepted: Accepted) -> bool:
         return accepted.guard_at_s - time.monotonic() > _RETRY_LEFT_S
+
+
+def _taken_over(order: SolveOrder) -> SolveOrder:
+    """The order for another coordinator than the one that the job was leased to."""
+    return replace(order, takeover=True, token=None)
 
 
 async def _next(iterator: Any) -> Any:

@@ -58,7 +58,7 @@ def _text(value: Any) -> str:
         return "true"
     elif value is False:
         return "false"
-    return rfc8785.dumps(value).decode()
+    return _rare(value)
 
 
 def _object(value: JsonObject) -> str:
@@ -69,12 +69,17 @@ def _object(value: JsonObject) -> str:
     members = []
     for name in names:
         if name.__class__ is not str or not (name.isascii() or max(name) <= _LAST_SORTED_ALIKE):
-            return rfc8785.dumps(value).decode()
+            return _rare(value)
         entry = value[name]
         # Most values are strings, and a call costs as much as one of them.
         text = _string(entry) if entry.__class__ is str else _text(entry)
         members.append(f"{_string(name)}:{text}")
     return "{" + ",".join(members) + "}"
+
+
+def _rare(value: Any) -> str:
+    text: bytes = rfc8785.dumps(value)
+    return text.decode()
 
 
 _string = encode_basestring

@@ -10,12 +10,15 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
 
 from store.errors import CorruptRecord, NotFound
 
+_WRITERS = 4
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -34,6 +37,7 @@ class Artifacts:
         self.url = url
         self._files, self._root = fsspec.core.url_to_fs(url)
         self._is_local = "file" in _protocols(self._files)
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="artifacts")
 
     def __reduce__(self) -> tuple[type[Artifacts], tuple[str]]:
         return type(self), (self.url,)
@@ -47,6 +51,13 @@ class Artifacts:
         elif not self._files.exists(path):
             self._files.pipe_file(path, data)  # an object appears whole or not at all
         return digest
+
+    def put_beside(self, data: bytes) -> tuple[str, Callable[[], object]]:
+        """As `put`, but beside the caller: the digest at once, and what waits until ``data`` is durable.
+
+        For a transaction that names the artifact: it waits right before it commits. The wait raises what `put` would.
+        """
+        return digest_of(data), self._writers.submit(self.put, data).result
 
     def get(self, digest: str) -> bytes:
         """The bytes kept under ``digest``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,11 +31,12 @@ def commit_result(
     *,
     result_digest: str | None,
     error: str | None,
-    record: Mapping[str, Any],
+    record: Mapping[str, Any] | Record,
     settlements: Sequence[Settlement],
     now: datetime,
     signer: Signer,
     decision_id: str | None = None,
+    durable: Callable[[], object] | None = None,
 ) -> Decision:
     """Finish ``job_id``, append its decision and settle its reservations: all of it or nothing.
 
@@ -54,7 +55,7 @@ def commit_result(
     error
         Why, when FAILED.
     record
-        The decision record, a JSON object.
+        The decision record, a JSON object, or its canonical form.
     settlements
         What was charged. Reservations of the job that are not named stay held.
     now
@@ -63,6 +64,8 @@ def commit_result(
         Signs the decision.
     decision_id
         An id drawn before by `store.decisions.new_decision_id`; a new one without it.
+    durable
+        Waits for the artifacts that are named here, see `store.artifacts.Artifacts.put_beside`; called last of all.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def commit_result(
     ValueError
         When ``state`` is not terminal, ``record`` has no canonical JSON, or a reservation is named twice.
     """
-    prepared = Record.of(record)
+    prepared = record if isinstance(record, Record) else Record.of(record)
     charges = {settlement.reservation_id: settlement.amounts for settlement in settlements}
     if len(charges) != len(settlements):
         raise ValueError("a reservation is settled twice in one commit")
@@ -88,7 +91,7 @@ def commit_result(
             decision_id=decision_id,
         )
         ledger.settle(connection, charges)
-        return decisions.append(
+        decision = decisions.append(
             connection,
             prepared,
             job_id=job_id,
@@ -97,3 +100,6 @@ def commit_result(
             signer=signer,
             decision_id=decision_id,
         )
+        if durable is not None:
+            durable()
+        return decision

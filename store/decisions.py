@@ -76,7 +76,17 @@ class Record:
 
     text: str
     digest: str
-    value: dict[str, Any]
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The JSON object."""
+        read: dict[str, Any] = json.loads(self.text)
+        return read
+
+    @classmethod
+    def of_text(cls, text: bytes) -> Record:
+        """The record whose canonical form is ``text``, for who has written that already."""
+        return cls(text.decode(), digest_of(text))
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Record:
@@ -91,7 +101,7 @@ class Record:
             text = rfc8785.dumps(dict(record))
         except rfc8785.CanonicalizationError as error:
             raise ValueError(f"the record has no canonical JSON: {error}") from error
-        return cls(text.decode(), digest_of(text), json.loads(text))
+        return cls.of_text(text)
 
 
 def new_decision_id(now: datetime) -> str:

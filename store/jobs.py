@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,10 +68,14 @@ class Job:
 
 @dataclass(frozen=True)
 class AcceptedJob:
-    """``is_new`` is false when the idempotency key had brought this same request before."""
+    """``is_new`` is false when the idempotency key had brought this same request before.
+
+    ``token`` is the fencing token of the lease that a new job was accepted under; 0 without one.
+    """
 
     job_id: str
     is_new: bool
+    token: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,15 @@ class Jobs:
         policy_json: Mapping[str, Any],
         correlation_id: str,
         now: datetime,
+        holder: str = "",
+        ttl_s: float = 0.0,
+        durable: Callable[[], object] | None = None,
     ) -> AcceptedJob:
         """Accept a job; it is durable when this returns.
+
+        With a ``holder`` it is accepted and leased to him for ``ttl_s`` seconds in one step: it is RUNNING then, and
+        recovery's to claim when he does not keep the lease. ``durable`` waits for the request's artifact, see
+        `store.artifacts.Artifacts.put_beside`; it is called last of all, and what it raises undoes the job.
 
         The same ``idempotency_key`` (an empty one is none) with the same ``request_digest`` is the same job, however
         many ask at once.
@@ -138,15 +149,19 @@ class Jobs:
         IdempotencyConflict
             When the key was used before with another request.
         ValueError
-            When ``priority`` is not 0 - 9 or a time has no zone.
+            When ``priority`` is not 0 - 9, a time has no zone, or a holder comes without a time.
         """
+        if holder and not ttl_s > 0:
+            raise ValueError(f"ttl_s is {ttl_s}; allowed: > 0")
         if priority not in PRIORITIES:
             raise ValueError(f"priority is {priority}; allowed: 0 - 9")
+        token = 1 if holder else 0
+        states = [JobState.ACCEPTED, JobState.RUNNING] if holder else [JobState.ACCEPTED]
         row = {
             "id": new_id("job", now),
             "tenant": tenant,
             "kind": kind,
-            "state": JobState.ACCEPTED.value,
+            "state": states[-1].value,
             "request_digest": request_digest,
             "idempotency_key": idempotency_key or None,
             "priority": priority,
@@ -155,14 +170,20 @@ class Jobs:
             "correlation_id": correlation_id,
             "accepted_at": now,
             "deadline_at": deadline_at,
-            "claimable_at": now + timedelta(seconds=UNCLAIMED_AFTER_S),
-            "event_sequence": 1,
+            "started_at": now if holder else None,
+            "fencing_token": token,
+            "holder": holder or None,
+            "claimable_at": now + timedelta(seconds=ttl_s if holder else UNCLAIMED_AFTER_S),
+            "event_sequence": len(states),
         }
         with self._database.write() as connection:
             job_id = connection.execute(_inserts[connection.dialect.name], row).scalar_one_or_none()
             if job_id is not None:
-                write_event(connection, job_id, 1, now, JobState.ACCEPTED.value)
-                return AcceptedJob(job_id, is_new=True)
+                for sequence, state in enumerate(states, 1):
+                    write_event(connection, job_id, sequence, now, state.value)
+                if durable is not None:
+                    durable()
+                return AcceptedJob(job_id, is_new=True, token=token)
             earlier = connection.execute(_by_key, {"b_tenant": tenant, "b_key": idempotency_key}).one()
         if earlier.request_digest != request_digest:
             raise IdempotencyConflict(str(idempotency_key), earlier.id)

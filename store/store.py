@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from store.artifacts import Artifacts
 from store.budgets import Budgets
 from store.commit import Settlement, commit_result
 from store.database import Database, open_database
-from store.decisions import Decision, Decisions
+from store.decisions import Decision, Decisions, Record
 from store.jobs import Jobs
 from store.keys import Keys
 from store.leases import JobState
@@ -77,10 +77,11 @@ class Store:
         *,
         result_digest: str | None,
         error: str | None,
-        record: Mapping[str, Any],
+        record: Mapping[str, Any] | Record,
         settlements: Sequence[Settlement],
         now: datetime,
         decision_id: str | None = None,
+        durable: Callable[[], object] | None = None,
     ) -> Decision:
         """Finish a job, append its decision and settle its reservations; see `store.commit.commit_result`."""
         return commit_result(
@@ -95,4 +96,5 @@ class Store:
             now=now,
             signer=self.signer,
             decision_id=decision_id,
+            durable=durable,
         )

@@ -46,6 +46,51 @@ def test_an_accepted_job_is_there_for_another_process(
     assert open_store().jobs.get(job_id) == store.jobs.get(job_id)
 
 
+def test_a_job_can_be_accepted_under_a_lease(store: Store, accept: Accept, now: datetime) -> None:
+    """One step does what accepting and leasing do in two: state, token, events, and recovery once it has run out."""
+    job_id = accept(holder="coordinator-1", ttl_s=5.0)
+    job = store.jobs.get(job_id)
+    assert (job.state, job.fencing_token, job.holder, job.started_at) == (JobState.RUNNING, 1, "coordinator-1", now)
+    assert [(event.sequence, event.state) for event in store.jobs.events(job_id)] == [(1, "ACCEPTED"), (2, "RUNNING")]
+    with pytest.raises(StaleLease):
+        store.jobs.lease(job_id, "coordinator-2", 5.0, now + seconds(4))
+    assert store.jobs.heartbeat(job_id, 1, 5.0, now + seconds(4)) is False
+    assert store.jobs.claim_expired("coordinator-2", 5.0, now + seconds(8)) == ()
+    claim = store.jobs.claim_expired("coordinator-2", 5.0, now + seconds(10))[0]
+    assert (claim.job.id, claim.token) == (job_id, 2)
+
+
+def test_the_token_comes_with_the_job_and_only_to_who_is_first(
+    store: Store, tenant: str, new_job: Callable[..., dict[str, object]]
+) -> None:
+    """A repeated request gets the job but no token to write under; without a holder nobody does."""
+    first = store.jobs.accept(**new_job(tenant, idempotency_key="k", holder="a", ttl_s=5.0))
+    again = store.jobs.accept(**new_job(tenant, idempotency_key="k", holder="b", ttl_s=5.0))
+    assert (first.token, again.token, again.is_new) == (1, 0, False)
+    assert store.jobs.get(first.job_id).holder == "a"
+    assert store.jobs.accept(**new_job(tenant)).token == 0
+
+
+def test_a_job_is_not_accepted_before_its_request_is_durable(store: Store, tenant: str, accept: Accept) -> None:
+    """What fails while the request is being kept takes the job with it; what works leaves both."""
+    digest, durable = store.artifacts.put_beside(b"request")
+
+    def fail() -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        accept(request_digest=digest, durable=fail)
+    assert store.jobs.list(tenant).items == ()
+    assert store.jobs.get(accept(request_digest=digest, durable=durable)).request_digest == digest
+    assert store.artifacts.get(digest) == b"request"
+
+
+def test_a_holder_needs_a_time(accept: Accept) -> None:
+    """A lease of no length is refused."""
+    with pytest.raises(ValueError, match="ttl_s"):
+        accept(holder="a")
+
+
 def test_the_same_key_with_the_same_request_is_the_same_job(
     store: Store, tenant: str, new_job: Callable[..., dict[str, object]], now: datetime
 ) -> None:
