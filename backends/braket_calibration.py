@@ -49,15 +49,15 @@ def braket_snapshot(capabilities: Mapping[str, Any], device: str) -> Snapshot:
     qubits = [QubitCalibration(math.inf, math.inf, 1.0, 1.0)] * (max(labels) + 1)  # labels may skip: those are dead
     gates: dict[tuple[str, tuple[int, ...]], GateCalibration] = {}
     for q in labels:
-        error, read, t1_s, t2_s = singles.get(q, (default_single, default_read, math.inf, math.inf))
+        wrong, read, t1_s, t2_s = singles.get(q, (default_single, default_read, math.inf, math.inf))
         qubits[q] = QubitCalibration(t1_s, min(t2_s, 2 * t1_s), read, read)
-        if error < DEAD:
+        if wrong < DEAD:
             gates["rz", (q,)] = GateCalibration(0.0, 0.0)
-            gates["sx", (q,)] = gates["x", (q,)] = GateCalibration(error, lengths_s[0])
+            gates["sx", (q,)] = gates["x", (q,)] = GateCalibration(wrong, lengths_s[0])
     for a, b in edges:
-        error = pairs.get((a, b), default_pair)
-        if error < DEAD:
-            gates[_ENTANGLER, (a, b)] = gates[_ENTANGLER, (b, a)] = GateCalibration(error, lengths_s[1])
+        wrong = pairs.get((a, b), default_pair)
+        if wrong < DEAD:
+            gates[_ENTANGLER, (a, b)] = gates[_ENTANGLER, (b, a)] = GateCalibration(wrong, lengths_s[1])
     values = tuple(_values(capabilities, singles, pairs))
     text = json.dumps([capabilities.get("standardized"), capabilities.get("provider"), paradigm], sort_keys=True)
     id = "sha256:" + hashlib.sha256(text.encode()).hexdigest() if values else ""

@@ -121,7 +121,7 @@ class Emulator:
         self.calls: list[str] = []
         self.online = True
         self.queue = "0"  # as the vendor tells it
-        self._faults: dict[str, deque[Fault]] = {}
+        self._faults: dict[str, deque[Fault | None]] = {}
         self._troubles: deque[tuple[Trouble, int]] = deque()
         self._released = threading.Event()
         emulator = self
@@ -149,8 +149,10 @@ class Emulator:
         self._server.server_close()
         self._thread.join(5)
 
-    def fail(self, operation: str, *faults: Fault) -> None:
-        """The next calls of ``operation`` (submit, find, status, result, cancel, device, auth) go wrong so."""
+    def fail(self, operation: str, *faults: Fault | None) -> None:
+        """The next calls of ``operation`` (submit, find, status, result, cancel, device, auth) go wrong so; at ``None``
+        one goes well.
+        """
         with self.lock:
             self._faults.setdefault(operation, deque()).extend(faults)
 
