@@ -15,7 +15,7 @@ _MOST_S = 3600.0
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(("outage", "latency", "partition")))
+@click.argument("kind", type=click.Choice(("outage", "latency", "corrupt", "partition")))
 @click.option("--backend", required=True, help="Which one; another of its [[federation.groups]] takes over.")
 @click.option(
     "--seconds", type=Duration(), default="30s", show_default=True, help="How long the faults last, all together."
@@ -36,7 +36,7 @@ def drill(
     deadline_s: float,
     as_json: bool,
 ) -> int:
-    """Kill (outage), slow down (latency) or cut off (partition) a backend of the service on this machine.
+    """Kill (outage), slow down (latency), falsify (corrupt) or cut off (partition) a backend of the service here.
 
     Small invoice plans are sent all the while. Exit code 1 when a figure is not what it must be.
     """

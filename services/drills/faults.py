@@ -1,4 +1,4 @@
-"""Faults as the operating system deals them out: a device's process is killed, stopped, or given little time."""
+"""Faults: a device's process is killed, stopped, or given little time; or its answers are falsified."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from solvers.errors import PolicyUnmet
 
-KINDS = ("outage", "latency", "partition")
+PROCESS_KINDS = ("outage", "latency", "partition")
+KINDS = (*PROCESS_KINDS, "corrupt")
 
 _SLOW_RUN_S, _SLOW_STOP_S = 0.01, 0.09
 _AGAIN_S = 0.1
@@ -37,8 +39,8 @@ class Fault:
     """
 
     def __init__(self, kind: str, pid_of: PidOf) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}; allowed: {', '.join(KINDS)}")
+        if kind not in PROCESS_KINDS:
+            raise ValueError(f"kind is {kind!r}; allowed: {', '.join(PROCESS_KINDS)}")
         self.kind, self._pid_of = kind, pid_of
         self._over = threading.Event()
         self._pid = _checked(pid_of())
@@ -75,6 +77,54 @@ class Fault:
             self._over.wait(_SLOW_STOP_S)
             _signal(self._pid, signal.SIGCONT)
             self._over.wait(_SLOW_RUN_S)
+
+
+class Corruption:
+    """One backend whose answers are falsified between `begin` and `end`: samples come over variables that nobody sent.
+
+    Parameters
+    ----------
+    call
+        Runs a function in the device's process, on its actor, and waits for its end.
+    """
+
+    def __init__(self, call: Callable[[Callable[[Any], None]], None]) -> None:
+        self.kind, self._call = "corrupt", call
+
+    def begin(self) -> None:
+        """From now on."""
+        self._call(falsify)
+
+    def end(self) -> None:
+        """Answers are the backend's own again."""
+        self._call(heal)
+
+
+def falsify(device: Any) -> None:
+    """Put a falsifier in front of the backend of a device actor."""
+    if not isinstance(device._backend, _Falsified):
+        device._backend = _Falsified(device._backend)
+
+
+def heal(device: Any) -> None:
+    """Undo `falsify`."""
+    if isinstance(device._backend, _Falsified):
+        device._backend = device._backend.backend
+
+
+class _Falsified:
+    """A backend whose samples are over other variables than those of the program."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def fetch(self, job: Any) -> Any:
+        samples = self.backend.fetch(job)
+        others = {name: f"falsified-{place}" for place, name in enumerate(samples.variables)}
+        return samples.relabel_variables(others, inplace=False)
 
 
 def _signal(pid: int, number: int) -> None:

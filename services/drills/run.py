@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from actors.names import NAMESPACE, SCHEDULER, actor, device_name
 from federation.watch import Event, Happened
 from services.client import Client, read_key
-from services.drills.faults import Fault
+from services.drills.faults import Corruption, Fault
 from services.drills.findings import Round, findings
 from services.drills.load import Load, LoadConfig
 from solvers.errors import PolicyUnmet
@@ -82,7 +83,7 @@ def drill(order: Order) -> dict[str, Any]:
 
 def _round(kind: str, backend: str, seconds: float) -> Round:
     """One fault, and the wait until the backend answers calls again."""
-    fault = Fault(kind, lambda: _pid(backend))
+    fault = Corruption(partial(_in_device, backend)) if kind == "corrupt" else Fault(kind, lambda: _pid(backend))
     began_s = time.time()
     fault.begin()
     try:
@@ -132,6 +133,11 @@ def _pid(backend: str) -> int | None:
     except (RayError, GetTimeoutError, ValueError):
         return None
     return pid
+
+
+def _in_device(backend: str, function: Callable[[Any], None]) -> None:
+    """Run a function on the device's actor."""
+    ray.get(actor(device_name(backend)).__ray_call__.remote(function), timeout=_CALL_S)
 
 
 def _spent(client: Client, project: str) -> dict[str, float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import dimod
 import pytest
 
 from federation.watch import Event, Happened
-from services.drills.faults import Fault
+from services.drills.faults import Fault, falsify, heal
 from services.drills.findings import Round, findings
 from services.drills.load import Answer, LoadConfig, _request
 from services.drills.table import met, table
@@ -91,6 +93,22 @@ def test_a_fault_is_never_put_on_a_process_that_is_no_device() -> None:
         Fault("outage", lambda: 1)
     with pytest.raises(PolicyUnmet, match="healthy"):
         Fault("partition", lambda: None)
+
+
+def test_falsified_samples_are_over_other_variables_until_the_device_is_healed() -> None:
+    samples = dimod.SampleSet.from_samples([{"x": 1, "y": 0}], "BINARY", energy=[0.0])
+    device = SimpleNamespace(_backend=SimpleNamespace(fetch=lambda job: samples, name="b"))
+    falsify(device)
+    falsify(device)
+    assert device._backend.name == "b"
+    assert set(device._backend.fetch(None).variables).isdisjoint({"x", "y"})
+    heal(device)
+    assert set(device._backend.fetch(None).variables) == {"x", "y"}
+
+
+def test_a_slow_backend_need_not_be_detected() -> None:
+    slow = replace(ROUND, kind="latency")
+    assert met(findings([slow], [], load([answer(99.0), answer(101.0)]), GROUPS, NOTHING))
 
 
 def test_the_load_is_made_of_valid_requests_that_a_backend_may_take_part_in() -> None:
