@@ -19,7 +19,6 @@ from solvers.binary.plan import SamplePlan
 from solvers.binary.pool import ReadPool
 from solvers.binary.presolve import Reduced, reduce
 from solvers.binary.problem import BinaryProblem
-from solvers.stop import Stop
 from solvers.strategy import Candidate, Context
 
 MOST_TURN_SHARE = 0.9
@@ -120,7 +119,7 @@ class Portfolio:
         """A candidate at each improvement, then one with all reads."""
         pool, pacer, rng = ReadPool(problem), Pacer(context), generator(context, STREAM)
         reduced = reduce(problem.ising, pacer.more)
-        parts = _exact(reduced, context.stop)
+        parts = _exact(reduced, pacer)
         if parts is None:  # stopped before the small components were through
             pool.add((2 * rng.integers(0, 2, (1, problem.num_variables)) - 1).astype(np.int8))
             yield pool.candidate(self.name, context.seed, trace={**pacer.trace(), "sweeps": []})
@@ -166,14 +165,14 @@ class Portfolio:
         yield pool.candidate(self.name, context.seed, lower_bound=bound, trace={**pacer.trace(), "sweeps": []})
 
 
-def _exact(reduced: Reduced, stop: Stop) -> list[NDArray[np.int8] | None] | None:
+def _exact(reduced: Reduced, pacer: Pacer) -> list[NDArray[np.int8] | None] | None:
     """An optimum of each small component, ``None`` for a large one; ``None`` for all when stopped."""
     parts: list[NDArray[np.int8] | None] = []
     for model in reduced.components:
         if model.size > MOST_VARIABLES:
             parts.append(None)
             continue
-        energies = all_energies(model, stop)
+        energies = all_energies(model, lambda: not pacer.more())
         if energies is None:
             return None
         parts.append(spins_of_codes(model.size, np.array([int(energies.argmin())]))[0])

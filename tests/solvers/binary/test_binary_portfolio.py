@@ -63,7 +63,11 @@ def test_large_parts_are_searched_apart_and_a_trace_repeats_the_run(share):
 
 def test_a_run_stopped_at_once_still_answers():
     problem = blocks_of(19, 18)
-    assert problem.verify(run(problem, 0)[-1].plan).feasible
+    for blocks in (0, 3):
+        found = run(problem, blocks)
+        assert problem.verify(found[-1].plan).feasible
+        again = list(Portfolio().candidates(problem, Context(seed=3, control_trace=found[-1].control_trace)))
+        assert [candidate.plan for candidate in again] == [candidate.plan for candidate in found]
 
 
 def test_a_measured_sort_gets_its_own_share():
