@@ -133,7 +133,7 @@ class Lanes:
         order = self._order(strategy, seed)
         version = next(s.version for s in solve.kind.strategies if s.name == strategy)
         self._live[worker] = order.run_id
-        started = time.time()
+        started, told_s = time.time(), 0.0
         record: dict[str, Any] = {"strategy": strategy, "version": version, "seed": seed, "worker": worker}
         record |= {"control_trace": None, "seconds": None, "completed": False, "asked": None, "error": ""}
         solve.trail.runs.append(record)  # a run counts from its start, whether its end is seen or not
@@ -142,6 +142,7 @@ class Lanes:
                 item: Found | RunEnd = await reference
                 if isinstance(item, Found):
                     record["control_trace"] = item.control_trace or record["control_trace"]
+                    told_s = item.seconds
                     await solve.consider(item.plan, item.lower_bound, strategy, "", version)
                     continue
                 solve.candidates.credit(strategy, version, seconds=item.seconds, error=item.error)
@@ -155,7 +156,8 @@ class Lanes:
         finally:
             self._live.pop(worker, None)
             if record["seconds"] is None:
-                seconds = record["seconds"] = time.time() - started
+                # What ended the job by a proof ran until it sent that: the way here is not its time.
+                seconds = record["seconds"] = told_s if solve.candidates.is_proved else time.time() - started
                 solve.candidates.credit(strategy, version, seconds=seconds)
                 self.solver_s = max(self.solver_s, seconds)
         return True

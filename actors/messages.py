@@ -135,12 +135,16 @@ class StrategyOrder:
 
 @dataclass(frozen=True)
 class Found:
-    """One candidate of a running strategy; bounds may come without a plan that is better."""
+    """One candidate of a running strategy; bounds may come without a plan that is better.
+
+    ``seconds``: how long the strategy had been running when it sent this.
+    """
 
     plan: Any
     claimed_objective: float
     lower_bound: float | None
     control_trace: Mapping[str, Any] | None
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -141,8 +141,10 @@ def _newest(candidates: Iterator[Candidate[Any]], started: float, order: Strateg
     """The candidates; of a burst at the start of a run only the newest, since each costs a journey and a verdict."""
     told, held = 0.0, None
     for candidate in candidates:
-        found = Found(candidate.plan, candidate.claimed_objective, candidate.lower_bound, candidate.control_trace)
         now = time.perf_counter()
+        found = Found(
+            candidate.plan, candidate.claimed_objective, candidate.lower_bound, candidate.control_trace, now - started
+        )
         bursts = now - started < _BURST_S and now - told < _BURST_GAP_S
         if bursts and not order.hide_clock and order.asked_limit is None:
             held = found

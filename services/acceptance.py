@@ -40,7 +40,8 @@ _SERVICE_S = 0.5
 class Accepted:
     """A job that is in the store. ``guard_at_s`` (monotonic): when the insurance takes over.
 
-    ``coordinator``: who it was leased to as it was accepted; empty when nobody waits for it.
+    ``coordinator``: who it was leased to as it was accepted; empty when nobody waits for it. ``store_s``: how long
+    storing it took.
     """
 
     kind: ServiceKind
@@ -52,6 +53,7 @@ class Accepted:
     guard_at_s: float
     insurance: Future[Insured]
     coordinator: str = ""
+    store_s: float = 0.0
 
 
 class Acceptance:
@@ -104,6 +106,7 @@ class Acceptance:
         insurance = (
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
+        storing_s = time.monotonic()
         storing = self._background.spawn(
             asyncio.to_thread(
                 self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now, coordinator
@@ -120,6 +123,7 @@ class Acceptance:
             if not awaited:
                 raise TooBusy("the store does not answer, so nothing can be accepted", 1.0) from error
             digest, job = "", AcceptedJob("", is_new=True)
+        store_s = time.monotonic() - storing_s
         order = SolveOrder(
             job_id=job.job_id,
             tenant=principal.tenant,
@@ -134,7 +138,9 @@ class Acceptance:
             token=job.token or None,
             approved=Role.OPERATOR in principal.roles,
         )
-        return Accepted(kind, job.job_id, job.is_new, problem, order, received_s, guard_at_s, insurance, coordinator)
+        return Accepted(
+            kind, job.job_id, job.is_new, problem, order, received_s, guard_at_s, insurance, coordinator, store_s
+        )
 
     def _convert(self, kind: ServiceKind, request: Any) -> tuple[Any, Policy]:
         """Problem and policy; raises one `InvalidProblem` with the violations of both."""

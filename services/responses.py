@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from actors.messages import Incumbent, Outcome
 from federation.report import Contribution, Report, ServiceLevel, Timings, relative_gap, status_of
 from services.acceptance import Accepted
-from services.convert.common import report_from_json, report_to_message, with_total
+from services.convert.common import report_from_json, report_to_message
 from services.kinds import service_kinds
 from solvers import canonical
 from solvers.errors import CorruptRecord
@@ -30,7 +30,11 @@ class Draft:
 
 def response(accepted: Accepted, outcome: Outcome, draft: Draft | None = None) -> Any:
     """The response message of an outcome; a ``draft`` of the same plan saves making its message."""
-    report = with_total(outcome.report, time.monotonic() - accepted.received_s)
+    timings = outcome.report.timings
+    timings = replace(
+        timings, total_s=time.monotonic() - accepted.received_s, store_s=timings.store_s + accepted.store_s
+    )
+    report = replace(outcome.report, timings=timings)
     if draft is not None and outcome.plan is not None and draft.plan == outcome.plan:
         return accepted.kind.response(report=report_to_message(report), plan=draft.message)
     message = accepted.kind.response(report=report_to_message(report))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf import json_format
@@ -39,11 +38,6 @@ def report_to_message(report: Report) -> common_pb2.SolveReport:
 def report_from_json(data: JsonObject) -> common_pb2.SolveReport:
     """A stored report as the contract's message."""
     return json_format.ParseDict(data, common_pb2.SolveReport())
-
-
-def with_total(report: Report, total_s: float) -> Report:
-    """The report with the time from receipt to reply."""
-    return replace(report, timings=replace(report.timings, total_s=total_s))
 
 
 def struct_of(data: JsonObject) -> Any:

@@ -16,7 +16,7 @@ from protos.federation_pb2 import Budget
 from protos.invoices_pb2 import PrioritizeInvoicesResponse
 from services.convert.invoices import problem_from_message
 
-PARTS = ("solver", "network", "queue", "verify", "store", "rest")
+PARTS = ("solver", "network", "queue", "store", "rest")
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def test_the_service_bench_counts_calls_after_the_warm_up(run: Run, few_calls: F
     assert result["calls"] == 5
     assert result["optimal"] == 5
     assert result["insurance"] == 0
+    parts = sum(result[part]["p50_ms"] for part in PARTS if part != "solver")
+    assert result["sum_of_parts_p50_ms"] == pytest.approx(parts)
     seeds = [request.policy.seed for request in few_calls.requests("PrioritizeInvoices")]
     assert len(set(seeds)) == 7, "no call repeats another"
 
@@ -54,7 +56,15 @@ def test_the_service_bench_tells_answers_by_insurance_apart(run: Run, few_calls:
 
 def test_the_service_bench_prints_every_part_for_people(run: Run, few_calls: FakeService) -> None:
     out = run("bench", "service", "--quick").out
-    for text in ("in solvers", "outside solvers", "in the store", "one GetBudget", "p95", "25 ms at p50"):
+    for text in (
+        "in solvers",
+        "outside solvers",
+        "in the store",
+        "one GetBudget",
+        "p95",
+        "sum of these",
+        "25 ms at p50",
+    ):
         assert text in out, text
 
 
