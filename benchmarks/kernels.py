@@ -27,10 +27,8 @@ from backends.noisy import NoisySimulator
 from benchmarks.kernel_cases import FAMILIES, Case, cases
 from solvers.quantum.cost import CostModel
 from solvers.quantum.descent import descend
-from solvers.quantum.qaoa import QaoaSettings, run_qaoa, start_probabilities, start_values
+from solvers.quantum.qaoa import QaoaSettings, run_qaoa, start_samples
 from solvers.quantum.recursive import recursive_qaoa
-from solvers.quantum.statevector import Angles
-from solvers.quantum.subspace import OneHotStatevector
 
 VARIABLES, LAYERS, SHOTS, EVALUATIONS = 20, 8, 2000, 60
 NOISY_VARIABLES, NOISY_LAYERS, NOISY_SHOTS = 12, 2, 1000
@@ -73,19 +71,6 @@ def _rows(samples: dimod.SampleSet, cost: CostModel) -> NDArray[np.int8]:
     return out.astype(np.int8)
 
 
-def _start(case: Case, cost: CostModel, settings: QaoaSettings, shots: int) -> NDArray[np.int8]:
-    """Samples of the state that the circuit begins with."""
-    kernel = case.kernel
-    values = start_values(cost, kernel.warm_start, settings.relaxed, kernel.one_hot_groups)
-    if kernel.one_hot_groups:
-        state = OneHotStatevector(cost, kernel.one_hot_groups, values, settings.group_regularisation)
-        state.run(Angles((), ()))
-        return state.sample(shots, case.seed)
-    ones = start_probabilities(cost, values, settings.regularisation)
-    drawn = np.random.default_rng(case.seed).random((shots, cost.size)) < ones
-    return drawn.astype(np.int8)
-
-
 def _arms(case: Case, cost: CostModel, qaoa: NDArray[np.int8], start: NDArray[np.int8]) -> dict[str, Any]:
     """Share of shots at the optimum, by arm."""
     uniform = np.random.default_rng(10_000 + case.seed).integers(0, 2, qaoa.shape).astype(np.int8)
@@ -117,7 +102,9 @@ def _exact(case: Case, settings: QaoaSettings, shots: int) -> dict[str, Any]:
         kernel.bqm, shots, case.seed, settings, kernel.warm_start, one_hot_groups=kernel.one_hot_groups
     )
     cpu_s = time.process_time() - begun
-    row = _arms(case, cost, _rows(samples, cost), _start(case, cost, settings, shots))
+    rng = np.random.default_rng(case.seed)
+    start = start_samples(cost, kernel.warm_start, kernel.one_hot_groups, settings, shots, rng)
+    row = _arms(case, cost, _rows(samples, cost), start)
     slack = 1e-6 * max(1.0, cost.spread())
     row["hits"]["recursive"] = float(recursive_qaoa(kernel.bqm, RECURSIVE).energy <= row["optimum"] + slack)
     states = np.prod([float(len(group)) for group in kernel.one_hot_groups])
@@ -138,8 +125,8 @@ def _noisy(case: Case) -> dict[str, Any]:
         time.sleep(0.002)
     noisy = backend.fetch(job)
     backend.close()
-    ones = start_probabilities(cost, kernel.warm_start, settings.regularisation)
-    start = (np.random.default_rng(case.seed).random((NOISY_SHOTS, cost.size)) < ones).astype(np.int8)
+    rng = np.random.default_rng(case.seed)
+    start = start_samples(cost, kernel.warm_start, (), settings, NOISY_SHOTS, rng)
     row = _arms(case, cost, _rows(noisy, cost), start)
     exact_bits = _rows(exact, cost)
     slack = 1e-6 * max(1.0, cost.spread())

@@ -22,7 +22,7 @@ from solvers.quantum.cost import CostModel
 from solvers.quantum.relaxation import lean, relax
 from solvers.quantum.schedules import fixed_angles, linear_ramp, stretch
 from solvers.quantum.statevector import DEFAULT_LIMIT_BYTES, Angles, Statevector
-from solvers.quantum.subspace import OneHotStatevector
+from solvers.quantum.subspace import OneHotStatevector, draw_start
 from solvers.stop import Never, Stop
 
 _Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -145,6 +145,20 @@ def start_values(
     if relaxed == 0 or (relaxed < 1 and not warm_start):
         return warm_start
     return lean(warm_start, relax(cost, groups), relaxed)
+
+
+def start_samples(
+    cost: CostModel,
+    warm_start: Mapping[Variable, float],
+    groups: Sequence[Sequence[Variable]],
+    settings: QaoaSettings,
+    shots: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int8]:
+    """``shots`` samples of the state that `run_qaoa` starts from, shape (shots, n): what its layers have to better."""
+    values = start_values(cost, warm_start, settings.relaxed, groups)
+    regularisation = settings.group_regularisation if groups else settings.regularisation
+    return draw_start(cost, groups, values, regularisation, shots, rng)
 
 
 class _Enough(Exception):

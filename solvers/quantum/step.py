@@ -18,7 +18,7 @@ from solvers.problem import P
 from solvers.quantum.arms import ROUNDING, QuantumLift, compare
 from solvers.quantum.cost import CostModel
 from solvers.quantum.descent import descend
-from solvers.quantum.qaoa import start_probabilities
+from solvers.quantum.qaoa import QaoaSettings, start_samples
 from solvers.stop import Never, Stop
 
 MAX_LIFTS = 48
@@ -171,8 +171,8 @@ def lift_samples(
     max_lifts
         Distinct bit strings lifted in each arm (>= 1).
     control
-        What the control arm draws: ``"uniform"`` bits, or ``"warm"``: the product state that a warm-started circuit
-        begins with (each variable at its warm value with probability 3/4), which tells layers from warm start.
+        What the control arm draws: ``"uniform"`` bits, or ``"warm"``: the state that a warm-started run of
+        `solvers.quantum.qaoa.run_qaoa` begins with, which tells layers from warm start.
 
     Raises
     ------
@@ -189,10 +189,11 @@ def lift_samples(
     if len(rows) == 0:
         return _nothing(cost, kernel, origin)
     ours = _Arm(cost, rows, seed, lifter, max_lifts)
-    ones = np.full(cost.size, 0.5)
     if control == "warm":
-        ones = start_probabilities(cost, kernel.warm_start, 0.25)
-    against = _Arm(cost, (rng.random(rows.shape) < ones).astype(np.int8), seed, lifter, max_lifts)
+        drawn_bits = start_samples(cost, kernel.warm_start, kernel.one_hot_groups, QaoaSettings(), len(rows), rng)
+    else:
+        drawn_bits = (rng.random(rows.shape) < 0.5).astype(np.int8)
+    against = _Arm(cost, drawn_bits, seed, lifter, max_lifts)
     more = ours.step()
     while more and not stop():
         more = against.step() | ours.step()

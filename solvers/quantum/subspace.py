@@ -131,6 +131,28 @@ class OneHotStatevector:
         """Nothing to let go of; `Statevector` has threads."""
 
 
+def draw_start(
+    cost: CostModel,
+    groups: Sequence[Sequence[Variable]],
+    warm_start: Mapping[Variable, float],
+    regularisation: float,
+    shots: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int8]:
+    """Samples of the state that a run over ``groups`` starts from, shape (shots, n); at any number of choices.
+
+    The start is a product of its digits, so that each is drawn for itself; arguments as of `OneHotStatevector`.
+    """
+    bits = np.zeros((shots, cost.size), dtype=np.int8)
+    for digit in _digits(cost, groups):
+        chances = _start(digit, cost, warm_start, regularisation) ** 2
+        columns = np.array([-1 if column is None else column for column in digit])
+        drawn = columns[rng.choice(len(digit), size=shots, p=chances / chances.sum())]
+        rows = np.flatnonzero(drawn >= 0)
+        bits[rows, drawn[rows]] = 1
+    return bits
+
+
 def _digits(cost: CostModel, groups: Sequence[Sequence[Variable]]) -> list[list[int | None]]:
     """Columns that each digit chooses from; ``None`` is the value 0 of a variable outside all groups."""
     column = {v: k for k, v in enumerate(cost.variables)}

@@ -10,7 +10,7 @@ from scipy.linalg import expm
 from solvers.errors import InvalidProblem
 from solvers.quantum.cost import CostModel
 from solvers.quantum.statevector import Angles, Statevector
-from solvers.quantum.subspace import OneHotStatevector
+from solvers.quantum.subspace import OneHotStatevector, draw_start
 
 
 def glass(size, seed=0):
@@ -109,3 +109,17 @@ def test_groups_that_overlap_or_name_strangers_are_refused(groups):
 def test_too_many_choices_are_refused_with_the_figure():
     with pytest.raises(InvalidProblem, match="choices, which take"):
         OneHotStatevector(CostModel.of(glass(12)), [], limit_bytes=1000)
+
+
+def test_the_start_can_be_drawn_without_its_state():
+    names = [f"v{k}" for k in range(6)]
+    cost = CostModel.of(dimod.BinaryQuadraticModel(dict.fromkeys(names, 1.0), {}, 0.0, "BINARY"))
+    groups = [("v0", "v1", "v2"), ("v3", "v4")]
+    warm = {"v0": 1, "v1": 0, "v2": 0, "v3": 0.7, "v4": 0.1, "v5": 1}
+    drawn = draw_start(cost, groups, warm, 0.3, 20_000, np.random.default_rng(1))
+    state = OneHotStatevector(cost, groups, warm, 0.3)
+    assert drawn.mean(axis=0) == pytest.approx(state.sample(20_000, 1).mean(axis=0), abs=0.02)
+    assert (drawn[:, :3].sum(axis=1) == 1).all()
+    many = CostModel.of(dimod.BinaryQuadraticModel(dict.fromkeys(range(200), 1.0), {}, 0.0, "BINARY"))
+    pairs = [(2 * k, 2 * k + 1) for k in range(100)]
+    assert draw_start(many, pairs, {}, 0.3, 3, np.random.default_rng(1)).sum(axis=1).tolist() == [100] * 3
