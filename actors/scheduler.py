@@ -10,34 +10,23 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
-from actors import logs, rollout_log
-from actors.device_watch import DeviceWatch
+from actors import logs
 from actors.metrics import metrics
 from actors.names import actor, coordinator_name, worker_name
+from actors.planner import JobCard, Planner
 from actors.settings import Settings
 from actors.stores import open_store
-from backends.config import backends_from_tables
-from federation.approval import explained, unapproved
-from federation.attack import Attack, BackendChoice, BackendView, plan_attack
-from federation.evidence import seen_from_observation
+from federation.attack import Attack
 from federation.fairness import FairQueue, Ticket
-from federation.policy import Policy, Profile
-from federation.rollouts import Rollouts
-from federation.selection import Selection
-from federation.settings import settings_from_table
-from federation.shares import in_share
 from federation.watch import Happened
-from solvers.problem import Features
-from solvers.registry import KINDS
 from store.amounts import Amounts, month_of
 from store.observations import Observation
 
@@ -47,29 +36,6 @@ _CALL_S = 2.0
 _ADOPTED_S = 3600.0
 _RELEASE_LOST_S = 3.0
 """A held worker that rests so long was released by a call that never arrived."""
-_REMEMBERED = 1000
-"""Observations of each kind that a restarted scheduler learns from again."""
-
-
-@dataclass(frozen=True)
-class JobCard:
-    """What the scheduler has to know of a job.
-
-    ``job_id`` is the job's seat: its id with who attempts it and since when, so that a holder that lost the lease
-    cannot give away what the next one holds. ``want``: most workers it can use. ``finish_by_s``: Unix time.
-    ``approved``: an operator sent it.
-    """
-
-    job_id: str
-    tenant: str
-    coordinator: str
-    kind: str
-    features: Features
-    strategies: tuple[str, ...]
-    policy: Policy
-    want: int
-    finish_by_s: float
-    approved: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,20 +68,13 @@ class Scheduler:
         self._held: dict[str, str] = {}  # worker -> job id
         self._cards: dict[str, JobCard] = {}
         self._epoch = secrets.token_hex(8)
-        names = tuple(config.name for config in backends_from_tables(settings.backends).backends)
-        federation = settings_from_table(settings.federation, names)
-        self._selection = Selection(federation.selection)
-        self._approval_micros = federation.approval_above_usd_micros
-        self._rollouts = Rollouts(federation.canaries, rollout_log.decided(settings.state_dir))
-        self._shadow_share = federation.shadow_share
-        self._approved: set[str] = set()
-        """Jobs that an operator sent."""
-        self._devices = DeviceWatch(names, self._store, self._selection, federation, self._backend_down)
+        self._planner = Planner(settings, self._store, self._backend_down)
+        self._devices = self._planner.devices
         self._rested: dict[str, tuple[str, float]] = {}
         """Held worker -> the job that holds it, and since when the worker was seen not to work on it."""
         steps = (self._tick, self._look_at_workers, *self._devices.loops())
         self._tasks = [asyncio.ensure_future(self._loop(step)) for step in steps]
-        self._tasks.append(asyncio.ensure_future(self._learn_from_store()))
+        self._tasks.append(asyncio.ensure_future(self._planner.learn_from_store()))
 
     async def pid(self) -> int:
         return os.getpid()
@@ -127,11 +86,8 @@ class Scheduler:
     async def open(self, card: JobCard) -> Opening:
         """Plan the attack on a job and queue it for workers."""
         now_s = time.time()
-        attack = self._plan(card, card.policy, self._devices.views(), now_s)
-        attack = replace(attack, shadow=self._shadow(card, now_s))
+        attack = self._planner.attack(card, busy=self._queue.queue_length > 0)
         self._cards[card.job_id] = card
-        if card.approved:
-            self._approved.add(_job_of(card.job_id))
         self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
         self._grant(now_s, opening=card.job_id)
         # Also those of an earlier call whose answer was lost.
@@ -157,7 +113,7 @@ class Scheduler:
         """The job is over: it waits for nothing and holds nothing."""
         held = self._queue.remove(job_id)
         self._cards.pop(job_id, None)
-        self._approved.discard(_job_of(job_id))
+        self._planner.over(job_id)
         for worker in held:
             await self.release(job_id, worker)
 
@@ -173,9 +129,6 @@ class Scheduler:
     ) -> str:
         """Reserve ``amounts`` for a submission; the reservation id. Raises `solvers.errors.BudgetExceeded`."""
         now = datetime.now(UTC)
-        if self._approval_micros is not None and job_id not in self._approved:
-            most = min(request_limit.usd_micros, self._approval_micros)
-            request_limit = replace(request_limit, usd_micros=most)
         reservation: str = await asyncio.to_thread(
             self._store.budgets.reserve,
             tenant=tenant,
@@ -186,7 +139,7 @@ class Scheduler:
             idempotency_key=idempotency_key,
             amounts=amounts,
             now=now,
-            request_limit=request_limit,
+            request_limit=self._planner.request_limit(job_id, request_limit),
         )
         return reservation
 
@@ -209,7 +162,7 @@ class Scheduler:
     async def observe(self, observations: tuple[Observation, ...]) -> None:
         """Learn from a finished job."""
         for observation in observations:
-            self._learn(observation)
+            self._planner.learn(observation)
 
     async def substitute(
         self, seat: str, failed: str, tried: tuple[str, ...], usd_micros: int, shots: int, hedges: bool = False
@@ -219,19 +172,8 @@ class Scheduler:
         ``tried``: those that have been asked before, ``failed`` among them. ``usd_micros``, ``shots``: what the job may
         still spend on it. ``hedges``: it is asked beside one that is slow.
         """
-        card, group = self._cards.get(seat), self._devices.groups.of(failed)
-        if card is None or group is None:
-            return None
-        able = set(group.config.backends) - set(tried)
-        views = [view for view in self._devices.views() if view.facts.name in able]
-        policy = replace(card.policy, budget_usd_micros=usd_micros, max_shots=shots)
-        attack = self._plan(card, policy, views, time.time())
-        if not attack.backends:
-            return None
-        choice = attack.backends[0]
-        if not hedges:
-            self._devices.moved(failed, _job_of(seat))
-        return replace(choice, reason=f"{'beside' if hedges else 'in place of'} {failed}; {choice.reason}")
+        card = self._cards.get(seat)
+        return None if card is None else self._planner.substitute(card, failed, tried, usd_micros, shots, hedges)
 
     async def backends(self) -> list[dict[str, Any]]:
         """Facts, circuit, reason of unavailability, health and weight of every configured backend."""
@@ -240,39 +182,6 @@ class Scheduler:
     async def happened(self, since_s: float) -> tuple[Happened, ...]:
         """What happened to backends at or after ``since_s`` (Unix time), oldest first."""
         return self._devices.since(since_s)
-
-    def _plan(self, card: JobCard, policy: Policy, views: list[BackendView], now_s: float) -> Attack:
-        named = bool(policy.allowed_backends)
-        allowed = unapproved(policy, self._approval_micros, card.approved)
-        attack = plan_attack(
-            card.kind,
-            card.features,
-            card.strategies,
-            views,
-            allowed,
-            max(0.0, card.finish_by_s - now_s),
-            # Who names backends gets those backends; otherwise experience decides what is worth its time and money.
-            None if named else self._selection.at(now_s),
-            None if named else partial(self._gives_way, card.job_id),
-        )
-        return explained(attack, policy, allowed)
-
-    def _shadow(self, card: JobCard, now_s: float) -> BackendChoice | None:
-        """A free local backend for a share of classical requests, while nobody waits for a worker."""
-        policy = card.policy
-        if policy.profile is not Profile.CLASSICAL or policy.replayable or self._queue.queue_length:
-            return None
-        if not in_share(_job_of(card.job_id), "shadow", self._shadow_share):
-            return None
-        simulated = replace(policy, profile=Profile.SIMULATE, budget_usd_micros=0, allowed_backends=())
-        chosen = self._plan(card, simulated, self._devices.views(), now_s).backends
-        return chosen[0] if chosen else None
-
-    def _gives_way(self, job_id: str, backends: Collection[str]) -> dict[str, str]:
-        """Canaries first, then the traffic of groups among who is left."""
-        replaced = self._rollouts.gives_way(_job_of(job_id), backends)
-        left = [name for name in backends if name not in replaced]
-        return self._devices.groups.preferred(job_id, left, time.monotonic()) | replaced
 
     def _backend_down(self, name: str) -> None:
         """Jobs that wait for it are told to go elsewhere."""
@@ -349,31 +258,3 @@ class Scheduler:
         now_s = time.time()
         self._held[worker] = seat
         self._queue.adopt(Ticket(seat, tenant, 5, 1, now_s + _ADOPTED_S, now_s), [worker], now_s)
-
-    async def _learn_from_store(self) -> None:
-        """Rebuild what selection knows, oldest first."""
-        for kind in KINDS:
-            known = await asyncio.to_thread(self._store.observations.recent, kind, _REMEMBERED)
-            for observation in reversed(known):
-                self._learn(observation)
-
-    def _learn(self, seen: Observation) -> None:
-        evidence = seen_from_observation(
-            seen.kind,
-            seen.features,
-            seen.strategy,
-            seen.backend,
-            seen.outcome,
-            seen.improvement,
-            seen.seconds,
-            self._devices.facts.get(seen.backend),
-        )
-        if evidence is not None:
-            self._selection.observe(evidence, seen.at.timestamp())
-            verdicts = self._rollouts.observe(evidence)
-            if verdicts:
-                rollout_log.append(self._settings.state_dir, verdicts)
-
-
-def _job_of(seat: str) -> str:
-    return seat.rsplit("#", 1)[0]

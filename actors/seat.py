@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ray.exceptions import RayError
 
 from actors.names import SCHEDULER, actor
-from actors.scheduler import JobCard, Opening
+from actors.planner import JobCard
+from actors.scheduler import Opening
 
 if TYPE_CHECKING:
     from actors.solve import Solve
