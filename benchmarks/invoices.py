@@ -1,8 +1,9 @@
 """Invoices: the engine against general solvers on the same model, against today's rules, and against brute force.
 
 Limits and times are CPU seconds of one core, so that a busy machine does not blur them; wall seconds stand beside them.
-Instances are made by seed (`benchmarks.invoice_instances`). The peer is the whole model in HiGHS, the same program that
-`solvers.invoices.highs_strategy` gives it, from the same first plan.
+Instances are made by seed (`benchmarks.invoice_instances`). Peers get the whole model and the same first plan: HiGHS in
+this process, the program that `solvers.invoices.highs_strategy` gives it, and OR-Tools CP-SAT with one worker in a
+process and an environment of its own (`benchmarks.invoice_peers`), which is limited in wall seconds.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import resource
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 from benchmarks.invoice_brute import brute_force
 from benchmarks.invoice_instances import make_problem, make_small
+from benchmarks.invoice_peers import cpsat_installed, solve_cpsat
 from solvers.invoices.engine import EngineStrategy
 from solvers.invoices.highs_strategy import HighsStrategy
 from solvers.invoices.insurance import InsuranceStrategy
@@ -39,6 +41,7 @@ class Case:
     scenarios: int
     limit_s: float
     peer_s: float
+    seeds: int
 
     @property
     def name(self) -> str:
@@ -47,13 +50,13 @@ class Case:
 
 
 CASES = (
-    Case(200, 12, 20, 5.0, 22.0),
-    Case(2_000, 12, 20, 2.0, 60.0),
-    Case(5_000, 26, 50, 3.0, 90.0),
-    Case(50_000, 52, 100, 60.0, 0.0),
+    Case(200, 12, 20, 5.0, 30.0, 8),
+    Case(2_000, 12, 20, 2.0, 60.0, 5),
+    Case(5_000, 26, 50, 3.0, 90.0, 5),
+    Case(50_000, 52, 100, 60.0, 0.0, 2),
 )
+TINY = Case(20, 12, 20, 10.0, 0.0, 11)
 QUICK_PEER_S = 10.0
-LARGE = 50_000
 
 
 @dataclass(frozen=True)
@@ -109,19 +112,21 @@ def solve(
     )
 
 
-def against_peers(cases: Sequence[Case], seeds: Sequence[int], peer_s: float | None) -> list[dict[str, Any]]:
-    """One row per case: the engine on every seed, HiGHS on the first for ``peer_s`` (or the case's own seconds)."""
+def against_peers(
+    cases: Sequence[Case], most_seeds: int, peer_s: float | None, cpsat: str | None
+) -> list[dict[str, Any]]:
+    """One row per case: the engine on every seed, peers on the first for ``peer_s`` (or the case's own seconds)."""
     rows = []
     for case in cases:
-        ours, peers = [], []
-        # A short run looks at one of the largest only.
-        few = peer_s is not None and case.invoices >= LARGE
-        for seed in seeds[:1] if few else seeds:
+        ours, highs, cp_sat = [], [], []
+        for seed in range(min(most_seeds, case.seeds)):
             problem = make_problem(seed, case.invoices, case.runs, case.scenarios)
             ours.append(solve(EngineStrategy(), problem, seed, case.limit_s))
-            if seed == seeds[0] and case.peer_s:
+            if seed == 0 and case.peer_s:
                 limit_s = case.peer_s if peer_s is None else min(peer_s, case.peer_s)
-                peers.append(solve(HighsStrategy(), problem, seed, limit_s))
+                highs.append(solve(HighsStrategy(), problem, seed, limit_s))
+                if cpsat is not None:
+                    cp_sat.append(solve_cpsat(problem, seed, limit_s, TARGET_GAP))
             del problem
         met = [outcome for outcome in ours if outcome.gap is not None and outcome.gap <= TARGET_GAP]
         rows.append(
@@ -132,11 +137,30 @@ def against_peers(cases: Sequence[Case], seeds: Sequence[int], peer_s: float | N
                 "met": len(met),
                 "seeds": len(ours),
                 "engine": [asdict(outcome) for outcome in ours],
-                "highs": [asdict(outcome) for outcome in peers],
+                "highs": [asdict(outcome) for outcome in highs],
+                "cp_sat": cp_sat,
                 "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             }
         )
     return rows
+
+
+def tiny(case: Case, seeds: int) -> dict[str, Any]:
+    """CPU milliseconds until a small problem is proved optimal, the model built before."""
+    spent, proved = [], 0
+    for seed in range(seeds):
+        problem = make_problem(seed, case.invoices, case.runs, case.scenarios)
+        model_of(problem)
+        outcome = solve(EngineStrategy(), problem, seed, case.limit_s, target=0.0)
+        spent.append(1000.0 * outcome.cpu_s)
+        proved += outcome.gap is not None and outcome.gap <= 1e-6
+    return {
+        "case": case.name,
+        "seeds": seeds,
+        "proved": proved,
+        "ms_median": statistics.median(spent),
+        "ms_worst": max(spent),
+    }
 
 
 def against_rules(seeds: Sequence[int], invoices: int, runs: int, scenarios: int, limit_s: float) -> dict[str, Any]:
@@ -219,34 +243,59 @@ def run(quick: bool, seeds: int | None = None) -> dict[str, Any]:
     list(EngineStrategy().candidates(warm, Context(seed=0)))
     next(InsuranceStrategy().candidates(warm, Context(seed=0)))
     brute_force(make_small(0, 4))
-    count = seeds if seeds is not None else (2 if quick else 5)
-    peers = {"highs": "bundled", "cp_sat": "installed" if find_spec("ortools") else "not installed, not compared"}
+    cpsat = cpsat_installed()
+    most_seeds = seeds if seeds is not None else (2 if quick else 100)
+    # A short run leaves the largest out of the second seed.
+    cases = tuple(replace(case, seeds=1) if quick and case.invoices > 10_000 else case for case in CASES)
+    absent = "absent, not compared: `make peers` sets it up"
     return {
         "benchmark": "invoices",
         "quick": quick,
-        "peers": peers,
-        "cases": against_peers(CASES, range(count), QUICK_PEER_S if quick else None),
+        "peers": {"highs": f"highspy {version('highspy')}", "cp_sat": f"ortools {cpsat}" if cpsat else absent},
+        "cases": against_peers(cases, most_seeds, QUICK_PEER_S if quick else None, cpsat),
+        "tiny": tiny(TINY, 5 if quick else TINY.seeds),
         "rules": against_rules(range(5 if quick else 20), 200 if quick else 1_000, 12, 20, 2.0),
         "brute_force": against_brute_force(150 if quick else 1_000, 10 if quick else 12),
         "insurance": insurance(((1_000, 12, 20), (10_000, 26, 50))),
     }
 
 
+def _peer(rows: list[dict[str, Any]], seconds: str) -> str:
+    """Gap of a peer and the seconds it took."""
+    if not rows:
+        return "not run"
+    gap = "no bound" if rows[0]["gap"] is None else f"{100 * rows[0]['gap']:.3f} %"
+    return f"{gap}, {rows[0][seconds]:.0f} s"
+
+
 def table(result: dict[str, Any]) -> str:
     """``result`` for people."""
-    lines = ["case              limit   engine gap (mean, worst)  to 0.1 %, CPU s   met    HiGHS gap, CPU s"]
+    head = ("case", "limit", "engine gap (mean, worst)", "CPU s to 0.1 %", "met", "HiGHS gap", "CP-SAT gap")
+    rows = [head]
     for row in result["cases"]:
         gaps = [entry["gap"] for entry in row["engine"] if entry["gap"] is not None]
         reached = [entry["seconds_to_target"] for entry in row["engine"] if entry["seconds_to_target"] is not None]
-        mean = f"{100 * statistics.fmean(gaps):.4f} %, {100 * max(gaps):.4f} %" if gaps else "-"
-        spent = f"{statistics.fmean(reached):.2f}" if reached else "-"
-        peer = row["highs"][0] if row["highs"] else None
-        theirs = "not run"
-        if peer is not None:
-            gap = "no bound" if peer["gap"] is None else f"{100 * peer['gap']:.3f} %"
-            theirs = f"{gap}, {peer['cpu_s']:.0f}"
-        met = f"{row['met']}/{row['seeds']}"
-        lines.append(f"{row['case']:<17} {row['limit_s']:>4.0f} s   {mean:<25} {spent:>15}   {met:<6} {theirs}")
+        rows.append(
+            (
+                row["case"],
+                f"{row['limit_s']:.0f} s",
+                f"{100 * statistics.fmean(gaps):.4f} %, {100 * max(gaps):.4f} %" if gaps else "-",
+                f"{statistics.fmean(reached):.2f}, {max(reached):.2f}" if reached else "-",
+                f"{row['met']}/{row['seeds']}",
+                _peer(row["highs"], "cpu_s"),
+                _peer(row["cp_sat"], "wall_s"),
+            )
+        )
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    peers = result["peers"]
+    lines.append(f"peers: {peers['highs']} in process, CP-SAT ({peers['cp_sat']}) in its own; one core each")
+    lines.append(f"most memory so far after the largest: {result['cases'][-1]['peak_memory_gb']:.2f} GB")
+    small = result["tiny"]
+    lines.append(
+        f"proved optimal, {small['case']}: {small['proved']}/{small['seeds']}, {small['ms_median']:.1f} ms median, "
+        f"{small['ms_worst']:.1f} ms worst"
+    )
     lines.append("")
     rules = result["rules"]
     lines.append(f"saved against today's rules, {rules['invoices']} invoices, {rules['seeds']} seeds: mean (worst)")
@@ -255,7 +304,9 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"  {name:<14} not feasible on any seed")
             continue
         share = f"{100 * entry['share_mean']:.1f} % ({100 * entry['share_worst']:.1f} %)"
-        lines.append(f"  {name:<14} {share:<18} {entry['saved_mean']:,.0f} ({entry['saved_worst']:,.0f})")
+        lines.append(
+            f"  {name:<14} {share:<18} {entry['saved_mean']:,.0f} ({entry['saved_worst']:,.0f}), on {entry['compared']}"
+        )
     brute = result["brute_force"]
     lines.append("")
     lines.append(
@@ -265,7 +316,6 @@ def table(result: dict[str, Any]) -> str:
     for entry in result["insurance"]:
         built = entry["ms_model_built"]
         lines.append(f"insurance, {entry['invoices']:,} invoices: {entry['ms']:.1f} ms, {built:.1f} ms once built")
-    lines.append(f"CP-SAT: {result['peers']['cp_sat']}")
     return "\n".join(lines)
 
 

@@ -47,6 +47,24 @@ def shortfalls(paid, available, floor, to_base):  # type: ignore[no-untyped-def]
 def tail_mean(short, probability, alpha):  # type: ignore[no-untyped-def]
     """Mean of the worst 1 - alpha."""
     left, total = 1.0 - alpha, 0.0
+    if len(short) > 1 and left * len(short) < 8.0:
+        # A short tail is found without sorting: the highest that is below the last one found, over and over.
+        last, behind = np.inf, -1
+        for _ in range(16):
+            peak, at = -np.inf, -1
+            for s in range(len(short)):
+                ahead = short[s] < last or (short[s] == last and s > behind)
+                if ahead and short[s] > peak:
+                    peak, at = short[s], s
+            if at < 0:
+                break
+            share = min(left, probability[at])
+            total += share * peak
+            left -= share
+            last, behind = peak, at
+            if left <= 0:
+                return total / (1.0 - alpha)
+        left, total = 1.0 - alpha, 0.0
     for s in np.argsort(-short, kind="mergesort"):
         share = min(left, probability[s])
         total += share * short[s]
@@ -63,8 +81,8 @@ def risk(paid, available, floor, to_base, probability, alpha):  # type: ignore[n
 
 
 @numba.njit(cache=True, nogil=True)
-def cash_cost(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight):  # type: ignore[no-untyped-def]
-    """Overdraft cost and price of risk, base units."""
+def overdraft(paid, available, probability, overdraft_weight):  # type: ignore[no-untyped-def]
+    """Expected overdraft cost, base units."""
     accounts, runs, scenarios = available.shape
     total = 0.0
     for a in range(accounts):
@@ -75,14 +93,21 @@ def cash_cost(paid, available, floor, to_base, probability, overdraft_weight, al
                     if paid[a, t] > available[a, t, s]:
                         below += probability[s] * (paid[a, t] - available[a, t, s])
                 total += below * overdraft_weight[a, t]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def cash_cost(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight):  # type: ignore[no-untyped-def]
+    """Overdraft cost and price of risk, base units."""
+    total = overdraft(paid, available, probability, overdraft_weight)
     if cvar_weight > 0:
         total += cvar_weight * risk(paid, available, floor, to_base, probability, alpha)
     return total
 
 
 @numba.njit(cache=True, nogil=True)
-def cash_prices(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight):  # type: ignore[no-untyped-def]
-    """Base units that one more minor unit paid on (a, t) adds to overdraft and risk, shape (A, T)."""
+def tangent(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight):  # type: ignore[no-untyped-def]
+    """Base units that overdraft and risk grow by per minor unit more in ``paid[a, t]``, shape (A, T)."""
     accounts, runs, scenarios = available.shape
     price = np.zeros((accounts, runs))
     for a in range(accounts):
@@ -107,8 +132,15 @@ def cash_prices(paid, available, floor, to_base, probability, overdraft_weight, 
                     price[a, peak] += cvar_weight * share / (1.0 - alpha) * to_base[a]
             if left <= 0:
                 break
-    for a in range(accounts):
-        for t in range(runs - 2, -1, -1):
+    return price
+
+
+@numba.njit(cache=True, nogil=True)
+def cash_prices(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight):  # type: ignore[no-untyped-def]
+    """Base units that one more minor unit paid on (a, t) adds to overdraft and risk, shape (A, T)."""
+    price = tangent(paid, available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight)
+    for a in range(price.shape[0]):
+        for t in range(price.shape[1] - 2, -1, -1):
             price[a, t] += price[a, t + 1]
     return price
 

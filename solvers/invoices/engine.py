@@ -25,6 +25,7 @@ from solvers.invoices.plan import NEVER, InvoicePlan
 from solvers.invoices.problem import InvoiceProblem
 from solvers.invoices.relaxation import Relaxation, relax
 from solvers.invoices.rules import BASELINES
+from solvers.invoices.tree import Tree
 from solvers.stop import Stop
 from solvers.strategy import Candidate, Context
 
@@ -36,6 +37,17 @@ CORE_NODES = (60, 200, 400, 400, 400, 0)
 EXACT_OPTIONS = 4_000
 """A core that is exact and has at most so many options on top of one per item is solved at once."""
 CORE_GAP_SHARE = 0.1
+SMALL_ITEMS = 60
+"""So few items are branched on at once."""
+TREE_OPTIONS = 4_000
+TREE_NODES = ((60, 4_000), (400, 20_000), (10**9, 2_000))
+"""(items at most, nodes): what a search may visit before HiGHS takes over."""
+TREE_SLICE = 192
+"""Nodes between two descents."""
+TREE_SHARE = 0.9
+"""Share of the target gap below which a node is dropped."""
+OPTIMAL_SHARE = 1e-8
+"""Relative gap below which a node is dropped where optimality is asked for."""
 REPAIR_ITEMS = 300
 POLISH_ITEMS = 80
 POLISH_OPTIONS = 4
@@ -60,7 +72,7 @@ class EngineStrategy:
     """Price-directed decomposition with exact cores; certified gaps."""
 
     name = "invoices-engine"
-    version = "1"
+    version = "2"
 
     def accepts(self, problem: InvoiceProblem) -> bool:
         """Every invoice problem."""
@@ -126,12 +138,14 @@ class _Run:
         yield from self.news()
         if self.done():
             return
-        self.dive(relaxed, stop, None)
-        yield from self.news()
-        if self.done():
-            return
-        self.polish(relaxed, stop)
-        yield from self.news()
+        if self.model.items > SMALL_ITEMS:
+            self.dive(relaxed, stop, None)
+            yield from self.news()
+            if self.done():
+                return
+            self.polish(relaxed, stop)
+            yield from self.news()
+        yield from self.branch(relaxed)
         for options, nodes in zip(CORE_OPTIONS, CORE_NODES, strict=True):
             if stop() or self.done():
                 break
@@ -192,6 +206,30 @@ class _Run:
                 return
             self.offer(improve(self.model, self.plan, order[start : start + SWEEP], passes=1, stop=stop))
 
+    def branch(self, relaxed: Relaxation) -> Iterator[Candidate[InvoicePlan]]:
+        """Branch and bound over everything within the gap, as far as its nodes go, and descents from what it meets."""
+        if math.isinf(self.value) or self.done():
+            return
+        kept, may_wait, exact = within(self.model, relaxed, self.plan, self.value - self.bound, TREE_OPTIONS)
+        if not exact:
+            return
+        share = TREE_SHARE * self.target if self.target > PROVED else OPTIMAL_SHARE
+        most = next(nodes for items, nodes in TREE_NODES if self.model.items <= items)
+        tree = Tree(self.model, relaxed, self.plan, kept, may_wait, share, most)
+        before, stop = self.value, self.context.stop
+        while not (tree.done or tree.full or self.done() or stop()) and tree.nodes < most:
+            tree.run_nodes(TREE_SLICE, stop)
+            if tree.value < self.value:
+                self.offer(tree.plan())
+            near = None if tree.done else tree.near_plan()
+            if near is not None and self.offer(improve(self.model, near, tree.items, passes=2, stop=stop)):
+                self.polish(relaxed, stop)
+                tree.take(self.plan, self.value)
+            # What is not in the tree is no better than the incumbent that it was cut for.
+            self.bound = max(self.bound, min(tree.bound, before))
+            yield from self.news()
+        yield from self.news(always=tree.done)
+
     def solve(self, core: Core, nodes: int) -> Iterator[Candidate[InvoicePlan]]:
         """HiGHS on a core; its bound counts when the core is exact."""
         floor = self.bound
@@ -240,10 +278,12 @@ def excesses(model: Model, relaxed: Relaxation) -> tuple[npt.NDArray[np.float64]
     return value, options.never - relaxed.best
 
 
-def make_core(model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: float, options: int) -> Core:
-    """The program over options within the gap, or over the ``options`` cheapest of them.
+def within(
+    model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: float, options: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], bool]:
+    """Options within the gap (items, A, T), who may wait (items,), and whether these are all.
 
-    The incumbent's own choices stay in, so that the core can start from it.
+    If there are more than ``options`` on top of one per item, the cheapest. The incumbent's own choices stay in.
     """
     value, never = excesses(model, relaxed)
     spread = gap * (1 + 1e-9) + 1e-6
@@ -257,6 +297,15 @@ def make_core(model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: fl
     when, where = incumbent.date_index[paid], incumbent.account_index[paid]
     kept[paid, where, when] = True
     may_wait |= incumbent.date_index == NEVER
+    return kept, may_wait, exact
+
+
+def make_core(model: Model, relaxed: Relaxation, incumbent: InvoicePlan, gap: float, options: int) -> Core:
+    """The program over options within the gap, or over the ``options`` cheapest of them.
+
+    The incumbent's own choices stay in, so that the core can start from it.
+    """
+    kept, may_wait, exact = within(model, relaxed, incumbent, gap, options)
     choices = kept.sum(axis=(1, 2)) + may_wait
     free = np.flatnonzero(choices > 1)
     # What has one choice left takes it.
