@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from pathlib import Path
+from urllib.parse import quote
 
 import dimod
 import ray
@@ -12,13 +14,14 @@ import ray
 from actors import logs
 from actors.settings import Settings
 from actors.worker import STEP_BACK
-from backends.backend import BackendFacts, Estimate, Program, RemoteJob, RemoteStatus
-from solvers.errors import BackendError, BackendTimeout, BackendUnavailable
+from backends.backend import BackendFacts, Estimate, Program, RemoteJob
+from backends.errand import run_errand
+from backends.ledger import FileLedger, Remembers
+from federation.retry import Attempt, RetryBudget, RetryDecision, next_attempt
+from solvers.errors import BackendError
 
 FACTS_FRESH_S = 5.0
 _WARM_S = 90.0
-_POLL_FIRST_S = 0.002
-_POLL_MOST_S = 0.25
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=256)
@@ -33,6 +36,10 @@ class Device:
         config = next(c for c in backends_from_tables(settings.backends).backends if c.name == backend)
         self._name = backend
         self._backend = make_backend(config)
+        if isinstance(self._backend, Remembers):  # so that a restarted device finds its paid jobs
+            file = Path(settings.state_dir) / "submissions" / f"{quote(backend, safe='')}.jsonl"
+            self._backend.remember_in(FileLedger(file))
+        self._retries = RetryBudget()
         self._facts: BackendFacts | None = None
         self._facts_at_s = 0.0
 
@@ -60,38 +67,28 @@ class Device:
     async def estimate(self, program: Program, shots: int) -> Estimate:
         return await asyncio.to_thread(self._backend.estimate, program, shots)
 
-    async def sample(self, program: Program, shots: int, idempotency_key: str, timeout_s: float) -> dimod.SampleSet:
+    async def sample(
+        self, program: Program, shots: int, idempotency_key: str, timeout_s: float, retries: bool = False
+    ) -> dimod.SampleSet:
         """Submit once under ``idempotency_key``, wait at most ``timeout_s``, return the samples.
+
+        ``retries``: it is no first attempt, and `next_attempt` has allowed it.
 
         Raises
         ------
         BackendTimeout
             When it takes longer; the job is cancelled, and what it cost so far is unknown (settle the worst case).
         BackendError
-            As the backend says.
+            As the backend says; `backends.errand.run_errand` tells what that means for the bill.
 
         """
-        give_up_at_s = time.monotonic() + timeout_s
-        job = await asyncio.to_thread(self._backend.submit, program, shots, idempotency_key)
-        pause_s = _POLL_FIRST_S
-        try:
-            while True:
-                status = await asyncio.to_thread(self._backend.poll, job)
-                if status not in (RemoteStatus.QUEUED, RemoteStatus.RUNNING):
-                    return await asyncio.to_thread(self._backend.fetch, job)
-                if time.monotonic() >= give_up_at_s:
-                    raise BackendTimeout(self._name, f"no samples within {timeout_s:.1f} s")
-                await asyncio.sleep(min(pause_s, max(0.0, give_up_at_s - time.monotonic())))
-                pause_s = min(_POLL_MOST_S, pause_s * 1.5)
-        except BackendUnavailable as error:  # after the submit: it may run, and be billed
-            await self._cancel(job)
-            raise BackendError(self._name, f"lost after the submission, cost unknown: {error.reason}") from error
-        except (BackendTimeout, asyncio.CancelledError):
-            await self._cancel(job)
-            raise
+        if not retries:
+            self._retries.first_attempt()
+        return await run_errand(self._backend, program, shots, idempotency_key, timeout_s, self._uncancelled)
 
-    async def _cancel(self, job: RemoteJob) -> None:
-        try:
-            await asyncio.to_thread(self._backend.cancel, job)
-        except BackendError:
-            logs.logger().warning("cancel_failed", backend=self._name, remote_job=job.id, exc_info=True)
+    async def next_attempt(self, error: Exception, failed: Attempt, remaining_s: float) -> RetryDecision:
+        """What to do after ``failed`` ended in ``error``; all requests share what this backend can bear of retries."""
+        return next_attempt(error, failed, remaining_s, self._retries)
+
+    def _uncancelled(self, job: RemoteJob, error: BackendError) -> None:
+        logs.logger().warning("cancel_failed", backend=self._name, remote_job=job.id, error=str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import dimod
@@ -16,10 +16,18 @@ from actors.messages import KernelOrder, LiftOrder
 from actors.names import SCHEDULER, actor, device_name, worker_name
 from backends.backend import BackendFacts, Estimate, Program
 from federation.attack import BackendChoice
+from federation.attempts import AttemptRecord, persist
 from federation.reasons import Reason
 from federation.report import Contribution
-from federation.retry import reason_of
-from solvers.errors import BackendError, BackendTimeout, BackendUnavailable, ProgramRefused
+from federation.retry import Attempt, FailureClass, RetryDecision, reason_of
+from solvers.errors import (
+    BackendDenied,
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    ProgramRefused,
+    ResultCorrupt,
+)
 from solvers.kernel import Kernel
 from solvers.quantum.step import KernelOutcome
 from store.amounts import MAX_AMOUNT, Amounts
@@ -44,7 +52,11 @@ class HybridStep:
     def __init__(self, solve: Solve, choice: BackendChoice) -> None:
         self._solve, self._choice = solve, choice
         self._started = time.perf_counter()
-        self._reservation: str | None = None
+        self._reservations: dict[str, str] = {}
+        """By idempotency key."""
+        self._attempts: list[AttemptRecord] = []
+        self._shots_spent: dict[int, int] = {}
+        """Shots of failed attempts that may have run, by number."""
 
     async def run(self) -> None:
         """Ask the backend once and report what it brought, also when that is nothing."""
@@ -99,8 +111,8 @@ class HybridStep:
             layers=choice.layers,
             seed=solve.order.policy.seed,
         )
-        samples = await self._sample(program)
-        await self._keep(kernel, samples)
+        samples, attempt = await self._sample(program)
+        await self._keep(kernel, samples, attempt)
         lifted: KernelOutcome[Any] = await worker.lift.remote(
             LiftOrder(
                 solve.order.job_id,
@@ -125,25 +137,68 @@ class HybridStep:
         except TimeoutError:
             await solve.first.wait()
 
-    async def _sample(self, program: Program) -> dimod.SampleSet:
-        """Reserve, submit once, settle; nothing is spent before the reservation stands."""
+    async def _sample(self, program: Program) -> tuple[dimod.SampleSet, Attempt]:
+        """Samples, and the attempt that brought them, after as many as time, money and the backend's state allow."""
         solve, choice = self._solve, self._choice
         device = actor(device_name(choice.name))
         estimate: Estimate = await device.estimate.remote(program, choice.shots)
-        left_s = (solve.solve_until_s - time.time()) * (1 - _LIFT_SHARE)
+        left_s = self._left_s()
         if estimate.seconds > left_s:
             raise BackendTimeout(choice.name, f"needs about {estimate.seconds:.1f} s of {left_s:.1f} s left")
+
+        async def send(attempt: Attempt, key: str) -> dimod.SampleSet:
+            try:
+                return await self._attempt(device, program, estimate, attempt, key)
+            except RayTaskError as error:
+                cause = error.cause
+                raise cause if isinstance(cause, BackendError) else error from None
+
+        async def decide(error: Exception, failed: Attempt, remaining_s: float) -> RetryDecision:
+            return await self._decide(device, error, failed, remaining_s)
+
         key = f"{solve.order.job_id}:{choice.name}"
-        worst = Amounts(estimate.cost_usd_micros, choice.shots, round(estimate.seconds * 1000))
+        first = Attempt(1, choice.shots, choice.layers, solve.order.policy.seed, estimate.seconds)
+        return await persist(send, first, key, self._left_s, decide, self._attempts.append)
+
+    def _left_s(self) -> float:
+        """Time that a backend may take, what lifting needs kept back."""
+        return (self._solve.solve_until_s - time.time()) * (1 - _LIFT_SHARE)
+
+    async def _attempt(
+        self, device: Any, program: Program, estimate: Estimate, attempt: Attempt, key: str
+    ) -> dimod.SampleSet:
+        """Reserve, submit once, settle; nothing is spent before the reservation stands."""
+        program = replace(program, layers=attempt.layers, seed=attempt.seed)
+        if (attempt.shots, attempt.layers) != (self._choice.shots, self._choice.layers):
+            estimate = await device.estimate.remote(program, attempt.shots)
+        worst = Amounts(estimate.cost_usd_micros, attempt.shots, round(estimate.seconds * 1000))
+        if estimate.cost_usd_micros > 0 and key not in self._reservations:
+            policy = self._solve.order.policy
+            limit = Amounts(policy.budget_usd_micros, policy.max_shots, MAX_AMOUNT)
+            self._reservations[key] = await self._reserve(key, worst, limit)
+            self._settle(key, Amounts(0, 0, 0))
+        samples = await self._submit(device, program, attempt, key, worst)
         if estimate.cost_usd_micros > 0:
-            limit = Amounts(solve.order.policy.budget_usd_micros, solve.order.policy.max_shots, MAX_AMOUNT)
-            self._reservation = await self._reserve(key, worst, limit)
-            self._settle(Amounts(0, 0, 0))
-        samples: dimod.SampleSet = await self._submit(device, program, key, worst, left_s)
-        if self._reservation is not None:
             seconds = float(samples.info["seconds"])
-            self._settle(Amounts(int(samples.info["cost_usd_micros"]), choice.shots, round(seconds * 1000)))
+            cost = int(samples.info["cost_usd_micros"])
+            self._settle(key, Amounts(cost, attempt.shots, round(seconds * 1000)))
         return samples
+
+    async def _decide(self, device: Any, error: Exception, failed: Attempt, remaining_s: float) -> RetryDecision:
+        """What to do after ``failed``: the backend's own answer, within the shots that the request allows."""
+        if isinstance(error, CircuitOpen):
+            return RetryDecision(FailureClass.FALL_BACK, 0.0, None, (), Reason.CIRCUIT_OPEN)
+        if not isinstance(error, (ProgramRefused, BackendUnavailable, BackendDenied)):
+            self._shots_spent[failed.number] = failed.shots  # it may have run
+        decision: RetryDecision = await device.next_attempt.remote(error, failed, remaining_s)
+        if decision.action is not FailureClass.RETRY_CHANGED or decision.attempt is None:
+            return decision
+        attack, most = self._solve.attack, self._choice.shots
+        if attack is not None:
+            most += max(0, self._solve.order.policy.max_shots - sum(choice.shots for choice in attack.backends))
+        if sum(self._shots_spent.values()) + decision.attempt.shots > most:
+            return RetryDecision(FailureClass.FALL_BACK, 0.0, None, (), Reason.SHOTS_LIMIT)
+        return decision
 
     async def _reserve(self, key: str, worst: Amounts, limit: Amounts) -> str:
         """The reservation's id. A job that ends while the scheduler is at it gives the reservation back."""
@@ -163,42 +218,43 @@ class HybridStep:
         return reservation
 
     async def _submit(
-        self, device: Any, program: Program, key: str, worst: Amounts, timeout_s: float
+        self, device: Any, program: Program, attempt: Attempt, key: str, worst: Amounts
     ) -> dimod.SampleSet:
-        choice = self._choice
-        if not await actor(SCHEDULER).allow.remote(choice.name, self._solve.order.job_id):
+        choice, job_id = self._choice, self._solve.order.job_id
+        if not await actor(SCHEDULER).allow.remote(choice.name, job_id):
             raise CircuitOpen(choice.name, "rests after failures")
         # From here until the bill is known the worst case stands: a job that ends now settles that.
-        self._settle(worst)
-        reference = device.sample.remote(program, choice.shots, key, timeout_s)
+        self._settle(key, worst)
+        reference = device.sample.remote(program, attempt.shots, key, self._left_s(), attempt.number > 1)
         try:
             samples: dimod.SampleSet = await reference
-        except (ProgramRefused, BackendUnavailable) as error:  # refused before anything was spent
-            self._settle(Amounts(0, 0, 0))
-            if isinstance(error, BackendUnavailable):
-                actor(SCHEDULER).report.remote(choice.name, False, self._solve.order.job_id)
+        except (ProgramRefused, BackendUnavailable, BackendDenied) as error:  # refused before anything was spent
+            self._settle(key, Amounts(0, 0, 0))
+            if isinstance(error, ProgramRefused):
+                actor(SCHEDULER).withdraw.remote(choice.name, job_id)
             else:
-                actor(SCHEDULER).withdraw.remote(choice.name, self._solve.order.job_id)
+                actor(SCHEDULER).report.remote(choice.name, False, job_id)
             raise
         except asyncio.CancelledError:
             ray.cancel(reference)  # the device then cancels at the vendor
-            actor(SCHEDULER).withdraw.remote(choice.name, self._solve.order.job_id)
+            actor(SCHEDULER).withdraw.remote(choice.name, job_id)
             raise
         except (BackendError, RayError):  # what it cost is unknown: the worst case stays settled
-            actor(SCHEDULER).report.remote(choice.name, False, self._solve.order.job_id)
+            actor(SCHEDULER).report.remote(choice.name, False, job_id)
             raise
         if set(samples.variables) != set(program.bqm.variables):
-            actor(SCHEDULER).report.remote(choice.name, False, self._solve.order.job_id)
-            raise BackendError(choice.name, "answered with samples over other variables")
-        actor(SCHEDULER).report.remote(choice.name, True, self._solve.order.job_id)
+            actor(SCHEDULER).report.remote(choice.name, False, job_id)
+            raise ResultCorrupt(choice.name, "answered with samples over other variables")
+        actor(SCHEDULER).report.remote(choice.name, True, job_id)
         return samples
 
-    def _settle(self, amounts: Amounts) -> None:
-        """What the commit of the job settles, as far as is known by now."""
-        if self._reservation is not None:
-            self._solve.trail.settle(self._reservation, amounts)
+    def _settle(self, key: str, amounts: Amounts) -> None:
+        """What the commit of the job settles for one attempt's reservation, as far as is known by now."""
+        reservation = self._reservations.get(key)
+        if reservation is not None:
+            self._solve.trail.settle(reservation, amounts)
 
-    async def _keep(self, kernel: Kernel[Any], samples: dimod.SampleSet) -> None:
+    async def _keep(self, kernel: Kernel[Any], samples: dimod.SampleSet, attempt: Attempt) -> None:
         """Raw samples go to the artifacts: they never repeat, and everything after them must be checkable."""
         solve, choice = self._solve, self._choice
         raw = json.dumps(samples.to_serializable(), default=str).encode()
@@ -211,9 +267,10 @@ class HybridStep:
                 "reason": choice.reason,
                 "kernel": kernel.label,
                 "kernel_variables": len(kernel.bqm.variables),
-                "shots": choice.shots,
-                "layers": choice.layers,
-                "seed": solve.order.policy.seed,
+                "shots": attempt.shots,
+                "layers": attempt.layers,
+                "seed": attempt.seed,
+                "attempts": [asdict(record) for record in self._attempts],
                 "samples_digest": digest,
                 "calibration_id": facts.calibration_id,
                 "price": asdict(facts.price),
@@ -229,7 +286,10 @@ class HybridStep:
         samples: dimod.SampleSet | None = None,
         quantum_lift: dict[str, Any] | None = None,
     ) -> Contribution:
-        cost_micros = self._solve.trail.settled_usd_micros(self._reservation)
+        trail = self._solve.trail
+        reservations: list[str | None] = [*self._reservations.values()] or [None]
+        cost_micros = sum(trail.settled_usd_micros(reservation) for reservation in reservations)
+        shots = int(samples.record.num_occurrences.sum()) if samples is not None else 0
         return Contribution(
             "kernel",
             "1",
@@ -237,7 +297,7 @@ class HybridStep:
             improvement=improvement,
             seconds=time.perf_counter() - self._started,
             cost_usd=cost_micros / 1e6,
-            shots=self._choice.shots if samples is not None else 0,
+            shots=shots,
             quantum_lift=quantum_lift,
             outcome=outcome,
             reason=str(reason),
@@ -245,6 +305,10 @@ class HybridStep:
 
     def _note(self, contribution: Contribution) -> None:
         self._solve.trail.contributions.append(contribution)
+        if contribution.outcome != "OK" and self._attempts:  # a failure's attempts belong in the record as well
+            attempts = [asdict(record) for record in self._attempts]
+            about = {"backend": self._choice.name, "reason": self._choice.reason, "outcome": contribution.outcome}
+            self._solve.trail.backends.append({**about, "samples_digest": None, "attempts": attempts})
 
 
 async def _result(reference: Any) -> Any:

@@ -152,6 +152,10 @@ class DWaveAnnealer:
             known = self._sent.get(idempotency_key)
         if known is not None:
             return known.job
+        with self._submissions.unless_sent(idempotency_key):
+            return self._submit(program, shots, idempotency_key)
+
+    def _submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
         self.estimate(program, shots)
         graph, embedder = self._check(program, shots)
         if program.bqm.num_variables == 0:

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 KEPT = 10_000
 """Keys that are remembered: far more than can be retried at once."""
@@ -49,6 +49,15 @@ class Ledger(Protocol):
 
     def forget(self, key: str) -> None:
         """``key`` was certainly not accepted: it may be sent again like a new one."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A backend whose jobs outlive this process."""
+
+    def remember_in(self, ledger: Ledger) -> None:
+        """Keep submissions in ``ledger`` from now on, so that another process finds them."""
         ...
 
 

@@ -140,6 +140,23 @@ class Submissions:
             raise told.error from error
 
     @contextmanager
+    def unless_sent(self, key: str) -> Iterator[None]:
+        """An error within says that nothing was spent only if ``key`` was never sent; else it is `SubmissionUnknown`.
+
+        An earlier try may have been accepted, whatever stops this one: the vendor away, or a calibration under which
+        the program would be refused now.
+        """
+        try:
+            yield
+        except SubmissionUnknown:
+            raise
+        except BackendError as error:
+            if self.ledger.get(key) is None:
+                raise
+            reason = f"{error.reason}; it was sent before: submit again under the same key"
+            raise SubmissionUnknown(self.backend, reason) from error
+
+    @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
         """Nobody else is at ``key`` meanwhile; other keys go on."""
         with self._lock:
