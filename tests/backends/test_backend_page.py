@@ -29,7 +29,7 @@ def test_backend_of_the_page_has_under_a_hundred_lines():
 
 def test_configuration_of_the_page_is_accepted():
     (text,) = blocks("toml")
-    assert len(backends_from_tables(tomllib.loads(text)["backends"]).backends) == 3
+    assert len(backends_from_tables(tomllib.loads(text)["backends"]).backends) == 5
 
 
 def test_page_names_every_type_and_every_option():
