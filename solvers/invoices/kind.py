@@ -8,6 +8,7 @@ from solvers.invoices.engine import EngineStrategy
 from solvers.invoices.highs_strategy import HighsStrategy
 from solvers.invoices.insurance import InsuranceStrategy
 from solvers.invoices.plan import InvoicePlan
+from solvers.invoices.warming import warm
 from solvers.kind import ProblemKind
 
 
@@ -26,4 +27,5 @@ KIND: ProblemKind[InvoicePlan] = ProblemKind(
     insurance=InsuranceStrategy(),
     strategies=(EngineStrategy(), HighsStrategy()),
     kernel=build_core,
+    warm=warm,
 )
