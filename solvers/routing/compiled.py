@@ -20,6 +20,7 @@ KERNELS = (
     "insertion",
     "merging",
     "placement",
+    "repair_costs",
 )
 """Modules whose compiled functions call each other."""
 

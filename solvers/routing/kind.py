@@ -7,8 +7,8 @@ from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.bounds.strategy import RoutingBound
 from solvers.routing.canonical import RoutingCodec
 from solvers.routing.pyvrp_strategy import Pyvrp
+from solvers.routing.repair_kernel import routing_kernel
 from solvers.routing.savings import Savings
-from solvers.routing.set_partitioning import partition_kernel
 from solvers.routing.warming import warm
 
 KIND = ProblemKind(
@@ -18,6 +18,6 @@ KIND = ProblemKind(
     strategies=(Annealing(), RoutingBound(), Pyvrp()),
     reseeded=("annealing",),
     provers=("routing-bound",),
-    kernel=partition_kernel,
+    kernel=routing_kernel,
     warm=warm,
 )

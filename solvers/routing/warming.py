@@ -18,8 +18,10 @@ from solvers.routing.data import (
 from solvers.routing.injection import repaired
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
+from solvers.routing.repair_kernel import repair_kernel
 from solvers.routing.unassigned import unassigned
 from solvers.stop import Never
+from solvers.strategy import Context
 
 
 def warm() -> None:
@@ -43,3 +45,4 @@ def warm() -> None:
         problem.verify(plan)
         unassigned(problem, RoutingPlan(plan.routes[1:]))
         repaired(problem, RoutingPlan(plan.routes[1:]), 0, Never())
+        repair_kernel(problem, plan, (), Context(0), 20)
