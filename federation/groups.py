@@ -19,6 +19,8 @@ from federation.weights import WeightsConfig, traffic_weights
 
 WEIGH_EVERY_S = 0.5
 """Weights are worked out again after so long, or at once when a member goes down or is heard again."""
+RETURN_PER_S = 0.03
+"""Share of the way back to equal weights that a group of healthy members goes in a second: half of it in 23 s."""
 LATENCY_MEMORY = 0.1
 """What the newest latency counts against all before it."""
 PROBE_EVERY_S = 0.5
@@ -85,9 +87,22 @@ class Group:
             columns = [self._watch.domains.backends.index(name) for name in self.config.backends]
             alive = np.array([self._watch.alive(name, now_s) for name in self.config.backends])
             up = self._watch.domains.sample(now_s)[:, columns] & (self._uniform < alive)
-            self._weights = traffic_weights(self._latency_s, up, self._weights, self.config.weights)
+            before = self._returning(now_s) if self._weights else None
+            self._weights = traffic_weights(self._latency_s, up, before, self.config.weights)
             self._weighed_s = now_s
         return dict(self._weights)
+
+    def _returning(self, now_s: float) -> dict[str, float]:
+        """The weights in force, a little nearer to equal ones over the members that are well.
+
+        Moving traffic has a price, so without this a member that was away would stay at the floor for good.
+        """
+        well = [name for name in self.config.backends if self._watch.circuit(name, now_s) is CircuitState.CLOSED]
+        if not well:
+            return self._weights
+        share = min(1.0, RETURN_PER_S * max(0.0, now_s - self._weighed_s))
+        equal = {name: 1 / len(well) if name in well else 0.0 for name in self.config.backends}
+        return {name: (1 - share) * old + share * equal[name] for name, old in self._weights.items()}
 
     def order(self, job_id: str, candidates: Collection[str], now_s: float) -> tuple[str, ...]:
         """The members among ``candidates`` for one job: the one it asks, then those that stand by.

@@ -58,6 +58,30 @@ def test_a_member_that_is_heard_again_gets_one_probe_in_half_a_second_until_it_h
     assert asked(found, 600, 1.1)["b"] > 1
 
 
+def test_a_member_that_is_well_again_gets_its_share_back_in_a_minute_and_not_at_once():
+    watch, found = groups()
+    [group] = found.all
+    watch.gone("b", "killed", 0.05)
+    found.changed("b", 0.05)
+    now_s = 1.0
+    for name in NAMES:
+        watch.beat(name, now_s)
+    assert watch.allow("b", now_s)
+    watch.record("b", True, now_s)
+    found.changed("b", now_s)
+    assert group.weights(now_s)["b"] < 0.1
+    before = group.weights(now_s)["b"]
+    while now_s < 90:
+        now_s += 0.1
+        for name in NAMES:
+            watch.beat(name, now_s)
+        watch.look(now_s)
+        after = group.weights(now_s)["b"]
+        assert after - before < 0.05, "smoothly"
+        before = after
+    assert before > 0.25
+
+
 def test_a_group_of_which_all_are_down_gives_way_to_nobody():
     watch, found = groups()
     for name in NAMES:
