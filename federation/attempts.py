@@ -75,7 +75,8 @@ async def persist(
     BackendError
         Of the last attempt.
     """
-    attempt, sent_under, changes = first, key, ()
+    attempt, sent_under = first, key
+    changes: tuple[str, ...] = ()
     while True:
         began_s = time.monotonic()
         try:

@@ -177,14 +177,14 @@ class BraketEmulator(Emulator):
 def parse(source: str) -> QuantumCircuit:
     """The circuit of OpenQASM 3 with rz, v, x, cz and measurements on physical qubits."""
     width = max(int(q) for q in re.findall(r"\$(\d+)", source)) + 1
-    bits = int(re.search(r"bit\[(\d+)\]", source)[1])
+    bits = int(_found(re.search(r"bit\[(\d+)\]", source))[1])
     circuit = QuantumCircuit(width, bits)
     for line in source.splitlines()[2:]:
         if "= measure" in line:
-            bit, qubit = re.fullmatch(r"c\[(\d+)\] = measure \$(\d+);", line).groups()
+            bit, qubit = _found(re.fullmatch(r"c\[(\d+)\] = measure \$(\d+);", line)).groups()
             circuit.measure(int(qubit), int(bit))
             continue
-        name, angles, rest = _LINE.fullmatch(line).groups()
+        name, angles, rest = _found(_LINE.fullmatch(line)).groups()
         qubits = [int(q) for q in re.findall(r"\$(\d+)", rest)]
         if name == "rz":
             circuit.rz(float(angles), qubits[0])
@@ -195,3 +195,9 @@ def parse(source: str) -> QuantumCircuit:
         else:
             raise ValueError(f"the device has no gate {name}")
     return circuit
+
+
+def _found(match: re.Match[str] | None) -> re.Match[str]:
+    if match is None:
+        raise ValueError("this is not the OpenQASM that the device takes")
+    return match

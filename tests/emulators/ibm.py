@@ -25,8 +25,11 @@ _STATES = {"queued": "Queued", "done": "Completed", "failed": "Failed", "cancell
 @cache
 def bundled(kind: str) -> dict[str, Any]:
     """Properties (``props``) or configuration (``conf``) of the fake perth that comes with qiskit-ibm-runtime."""
-    root = Path(find_spec("qiskit_ibm_runtime").origin).parent
-    content = json.loads((root / f"fake_provider/backends/perth/{kind}_perth.json").read_text())
+    spec = find_spec("qiskit_ibm_runtime")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("qiskit-ibm-runtime is not installed")
+    root = Path(spec.origin).parent
+    content: dict[str, Any] = json.loads((root / f"fake_provider/backends/perth/{kind}_perth.json").read_text())
     content["backend_name"] = DEVICE
     return content
 

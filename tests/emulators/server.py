@@ -220,7 +220,7 @@ class Emulator:
             return None
         if fault is Fault.BUSY:
             return self.error(429, "too many requests", Retry_After=f"{self.retry_after_s:g}")
-        if fault in _STATUS:
+        if fault is not None and fault in _STATUS:
             return self.error(_STATUS[fault], fault.value)
         reply = self.answer(operation, request)
         if fault is Fault.HANG_AFTER:
@@ -235,7 +235,7 @@ class Emulator:
         return reply
 
 
-_STATUS: dict[Fault | None, int] = {
+_STATUS: dict[Fault, int] = {
     Fault.ERROR: 500, Fault.DENIED: 401, Fault.FORBIDDEN: 403, Fault.REFUSED: 400,
 }  # fmt: skip
 
