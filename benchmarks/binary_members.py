@@ -4,8 +4,8 @@ With ``--write`` it renews `solvers.binary.members_table`.
 
 Models are drawn by seed: Max-Cut-like without fields and QUBO-like with fields, by size, mean degree and range of
 weights. On each, the portfolio runs with every share of tabu search for the same processor time; the share whose mean
-distance to the best of all is least wins, at a tie the one that was there first. Benchmark instances are not among the
-models.
+distance to the best of all is least wins, but against annealing alone only if it lost on no seed and gained more than
+`LEAST_GAIN` in the mean: what luck may do is left alone. Benchmark instances are not among the models.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from solvers.stop import Deadline
 from solvers.strategy import Context
 
 SHARES = (0.0, 0.3, 0.7)
-SECONDS = 0.8
-SEEDS = (1, 2)
+SECONDS = 0.6
+SEEDS = (1, 2, 3)
+LEAST_GAIN = 5e-5
 SORTS = (
-    (300, 10, 1),
     (300, 299, 100),
     (1000, 6, 1),
     (1000, 40, 1),
-    (1000, 100, 100),
     (1000, 999, 100),
     (2500, 20, 1),
     (2500, 250, 1),
@@ -74,6 +73,17 @@ def lowest(problem: BinaryProblem, share: float, seed: int) -> tuple[float, floa
     return best, at_s
 
 
+def winner(distances: dict[float, list[float]]) -> float:
+    """The share to take, from the distances on each seed."""
+    alone = distances[0.0]
+    better = [
+        share
+        for share, found in distances.items()
+        if all(a <= b for a, b in zip(found, alone, strict=True)) and np.mean(found) < np.mean(alone) - LEAST_GAIN
+    ]
+    return min(better, key=lambda share: (float(np.mean(distances[share])), share), default=0.0)
+
+
 def measure() -> Iterator[dict[str, Any]]:
     """A row for each sort of model: its decades, the mean distance by share, and the share that wins."""
     for size, degree, largest in SORTS:
@@ -95,7 +105,7 @@ def measure() -> Iterator[dict[str, Any]]:
             "decades": decades,
             "distance": means,
             "seconds": times,
-            "tabu_share": min(SHARES, key=lambda share: (round(means[share], 6), times[share])),
+            "tabu_share": winner(distances),
         }
 
 

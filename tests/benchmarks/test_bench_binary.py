@@ -7,7 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import binary, binary_constrained, binary_data, binary_ours, binary_peers, binary_summary
+from benchmarks import (
+    binary,
+    binary_constrained,
+    binary_data,
+    binary_members,
+    binary_ours,
+    binary_peers,
+    binary_summary,
+)
 from solvers.binary.problem import quadratic_problem
 
 
@@ -123,3 +131,9 @@ def test_every_solver_installed_reaches_the_optimum_of_a_small_constrained_model
     assert found["isinglass"] is not None
     assert len(set(found.values())) == 1
     assert binary_constrained.worth(problem, [0] * 20) is None
+
+
+def test_a_share_of_tabu_search_is_taken_only_where_it_never_lost_and_gained_more_than_luck():
+    assert binary_members.winner({0.0: [1e-3, 0.0], 0.3: [0.0, 0.0], 0.7: [0.0, 1e-6]}) == 0.3
+    assert binary_members.winner({0.0: [1e-5, 0.0], 0.3: [0.0, 0.0]}) == 0.0
+    assert binary_members.winner({0.0: [1e-3, 0.0], 0.3: [0.0, 1e-4]}) == 0.0

@@ -51,7 +51,10 @@ def test_a_fault_on_the_wire_is_named(fields: dict[str, Any], path: str) -> None
 
 
 def test_an_empty_model_and_a_constant_are_problems() -> None:
-    for model in (pb.QuadraticModel(vartype=pb.VariableType.BINARY), pb.QuadraticModel(vartype=1, offset=2.5)):
+    for model in (
+        pb.QuadraticModel(vartype=pb.VariableType.BINARY),
+        pb.QuadraticModel(vartype=pb.VariableType.SPIN, offset=2.5),
+    ):
         problem = problem_from_message(pb.BinaryProblem(quadratic=model))
         assert isinstance(problem, BinaryProblem)
         assert (problem.num_variables, problem.num_terms) == (0, 0)
