@@ -68,6 +68,11 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
         from protos.invoices_pb2 import PrioritizeInvoicesRequest
 
         return Question("invoices", PrioritizeInvoicesRequest(problem=read_table(path, csv)))
+    if suffix in (".xml", ".zip") and kind in (None, "invoices"):
+        from protos.invoices_pb2 import PrioritizeInvoicesRequest
+        from services.cli.einvoices import read_einvoices
+
+        return Question("invoices", PrioritizeInvoicesRequest(problem=read_einvoices(path, csv)))
     if suffix == ".json":
         return read_json(path.read_bytes(), kind)
     models = (*MODELS, ".txt") if kind == "binary" else MODELS
@@ -77,12 +82,13 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
         from solvers.binary.readers import read
 
         return Question("binary", SampleRequest(problem=problem_to_message(read(path))))
-    files = {"binary": ".json, .sparse, .txt, .mc, .lp, .mps", "invoices": ".json, .csv", "routing": ".json, .vrp"}
-    raise _fault(
-        str(path),
-        f"has the suffix {suffix!r}",
-        f"{files.get(kind or '', '.vrp, .json, .csv, .sparse, .mc, .lp, .mps; .txt with --kind binary')}",
-    )
+    files = {
+        "binary": ".json, .sparse, .txt, .mc, .lp, .mps",
+        "invoices": ".json, .csv, .xml, .zip",
+        "routing": ".json, .vrp",
+    }
+    every = ".vrp, .json, .csv, .xml, .zip, .sparse, .mc, .lp, .mps; .txt with --kind binary"
+    raise _fault(str(path), f"has the suffix {suffix!r}", files.get(kind or "", every))
 
 
 def _read_vrp(path: Path) -> Question:

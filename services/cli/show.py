@@ -11,7 +11,7 @@ from services.cli.output import number_text, print_table
 
 if TYPE_CHECKING:
     from protos.common_pb2 import Contribution, SolveReport
-    from protos.invoices_pb2 import PrioritizeInvoicesResponse
+    from protos.invoices_pb2 import InvoiceDecision, InvoicePlan, PrioritizeInvoicesResponse
     from protos.routing_pb2 import OptimizeToursResponse
     from protos.sampling_pb2 import SampleResponse
 
@@ -132,6 +132,43 @@ def _show_payments(response: PrioritizeInvoicesResponse) -> None:
         print_table(
             "Against rules in use", ("rule", "objective", "saved by this plan"), compared, numeric=("objective",)
         )
+    _show_why(plan)
+
+
+def _show_why(plan: InvoicePlan) -> None:
+    """What cash would be worth, what is not paid and why, and what else would do nearly as well."""
+    worth = [(date_text(w.date), w.account_id, f"{w.worth:.4f}") for w in plan.worth_of_cash]
+    if worth:
+        headers = ("from", "account", "one more unit of cash saves")
+        print_table("Worth of cash", headers, worth[:MAX_ROWS], numeric=headers[2:])
+        _say_rest(len(worth), "dates")
+    if plan.exceptions:
+        rows = [(e.invoice_id, e.code, e.text) for e in plan.exceptions]
+        print_table("Not paid or with a warning", ("invoice", "code", "reason"), rows[:MAX_ROWS])
+        _say_rest(len(rows), "exceptions")
+    if plan.alternatives:
+        others = [
+            (
+                number_text(a.objective),
+                number_text(a.expected_cost),
+                number_text(a.cvar),
+                f"{100 * a.probability_best:.1f} %",
+                "; ".join(_change(d) for d in a.differences),
+            )
+            for a in plan.alternatives
+        ]
+        headers = ("objective", "expected cost", "CVaR", "best in", "differs in")
+        print_table("Alternatives", headers, others, numeric=headers[:4], wrap=("differs in",))
+
+
+def _change(decision: InvoiceDecision) -> str:
+    """What an alternative does with an invoice."""
+    from protos.invoices_pb2 import InvoiceDecision
+
+    part = f" part {decision.part}" if decision.part else ""
+    if is_paid(decision):
+        return f"{decision.invoice_id}{part} on {date_text(decision.requested_execution_date)}"
+    return f"{decision.invoice_id}{part} {InvoiceDecision.Action.Name(decision.decision)}"
 
 
 def _show_samples(response: SampleResponse) -> None:

@@ -13,6 +13,7 @@ import click
 from services.cli import progress
 from services.cli.answer import answer_json
 from services.cli.output import EXIT_OK, EXIT_REFUSED, note, print_json
+from services.cli.payments import PaymentOptions, payment_options, write_payments
 from services.cli.plot import Picture, gantt, svg, write_plot
 from services.cli.policy import PolicyOptions, policy_options
 from services.cli.read import KINDS, Question, read_file
@@ -33,6 +34,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on
 @policy_options
 @click.option("--kind", type=click.Choice(KINDS), help="Kind of problem in a .json file. Default: by its fields.")
 @csv_options
+@payment_options
 @click.option(
     "--plot",
     "plot_path",
@@ -60,8 +62,10 @@ def solve(
 ) -> int:
     """Solve FILE by the deadline.
 
-    FILE is .vrp (VRPLIB), .json (a request or a bare problem as in protos/, or isinglass's own canonical JSON) or .csv
-    (invoices). Options win over the policy in the file. Exit code 1 when no feasible plan was found.
+    FILE is .vrp (VRPLIB), .json (a request or a bare problem as in protos/, or isinglass's own canonical JSON), .csv
+    (invoices), or one electronic invoice (.xml) or many (.zip), with --set for the rest.
+
+    Options win over the policy in the file. Exit code 1 when no feasible plan was found.
     """
     question = read_file(path, kind, _csv(options))
     if plot_path is not None and question.kind == "binary":
@@ -70,8 +74,10 @@ def solve(
         raise click.UsageError(
             f"--gantt draws routes, and {path} holds a problem of kind {question.kind}; leave it out"
         )
+    payments = PaymentOptions(**{f.name: options[f.name] for f in fields(PaymentOptions)})
+    payments.check(question.kind)
     pictures = ((svg, plot_path), (gantt, gantt_path))
-    return _run(session, question, _policy(options), pictures, as_json=as_json)
+    return _run(session, question, _policy(options), pictures, payments, as_json=as_json)
 
 
 @click.command()
@@ -97,7 +103,7 @@ def sample(
         question.request.problem.options.num_samples = num_samples
     if temperature is not None:
         question.request.problem.options.temperature = temperature
-    return _run(session, question, _policy(options), (), as_json=as_json)
+    return _run(session, question, _policy(options), (), PaymentOptions(), as_json=as_json)
 
 
 def _policy(options: dict[str, Any]) -> PolicyOptions:
@@ -113,6 +119,7 @@ def _run(
     question: Question,
     policy: PolicyOptions,
     pictures: Sequence[tuple[Picture, Path | None]],
+    payments: PaymentOptions,
     *,
     as_json: bool,
 ) -> int:
@@ -134,6 +141,7 @@ def _run(
             f"{report.timings.total_s:.3f} s from the request's receipt to its reply"
         )
     drawn = [write_plot(question, response, draw, path) for draw, path in pictures if path is not None]
+    drawn.append(write_payments(question.request, response, payments))
     return EXIT_OK if report.feasible and all(drawn) else EXIT_REFUSED
 
 

@@ -15,11 +15,12 @@ from io import StringIO
 from typing import Any
 
 from solvers.errors import FieldViolation, InvalidProblem
+from solvers.invoices.calendars import to_date
 from solvers.invoices.csv_amounts import Unreadable, decimal_mark, parse_amount, parse_day
 from solvers.invoices.money import MINOR_DIGITS
 from solvers.invoices.parse import parse_problem
 from solvers.invoices.problem import InvoiceProblem
-from solvers.invoices.reader import date_json
+from solvers.invoices.reader import TIMESTAMP, date_json
 from solvers.problem import JsonObject
 
 NEEDED = ("invoice_id", "supplier_id", "payment_due_date", "amount_due", "currency")
@@ -31,7 +32,7 @@ TEXTS = (
     "invoice_id", "invoice_number", "supplier_id", "currency", "seller_vat_id", "payee_iban", "payment_block_code",
 )  # fmt: skip
 CHOICES = ("regime", "match_status", "status")
-COLUMNS = (*TEXTS, *DATES, *AMOUNTS, *NUMBERS, *FLAGS, *CHOICES, "check_type", "must_pay")
+COLUMNS = (*TEXTS, *DATES, *AMOUNTS, *NUMBERS, *FLAGS, *CHOICES, "check_type", "checked_at", "must_pay")
 """Every column that may stand in the header; ``status`` and what follows ``check_type`` belong to one check."""
 YES = {"yes", "true", "1", "y", "x"}
 NO = {"no", "false", "0", "n", ""}
@@ -41,7 +42,7 @@ SETTINGS = (
     "cvar_alpha", "cvar_weight", "cvar_limit", "max_unverified_exposure", "criticality_rate", "default_p_invalid",
     "supplier_cap", "calendar", "mode", "services_down", "reconcile_by", "partial_parts", "problem",
 )  # fmt: skip
-CHECK_COLUMNS = ("check_type", "status", "p_invalid", "recovery_rate", "loss_if_invalid")
+CHECK_COLUMNS = ("check_type", "status", "checked_at", "p_invalid", "recovery_rate", "loss_if_invalid")
 
 
 def read_csv(data: bytes | str, mapping: Mapping[str, str] | None = None) -> InvoiceProblem:
@@ -60,6 +61,31 @@ def read_csv(data: bytes | str, mapping: Mapping[str, str] | None = None) -> Inv
         Naming every fault, with paths such as ``line 17, column amount_due``.
     """
     return _File(_decode(data), dict(mapping or {})).problem()
+
+
+def read_settings(text: str, invoices: Sequence[JsonObject], places: Sequence[str]) -> InvoiceProblem:
+    """The problem of ``invoices`` (as JSON) under settings alone: the lines that stand above a table's header.
+
+    ``places`` names each invoice in faults. Raises `solvers.errors.InvalidProblem`, naming every fault.
+    """
+    file = _File(text, {})
+    settings, rest, first = file._split()
+    if rest:
+        file.found.append(FieldViolation(f"line {first}", "is no setting", "# key: value"))
+    file.mark = next((value for key, value, _ in settings if key == "decimal_mark"), ".")
+    data: JsonObject = {"payment_policy": {}, "liquidity": {}}
+    file._settings(settings, data)
+    data["invoices"] = list(invoices)
+    try:
+        problem = parse_problem(_without_empty(data))
+    except InvalidProblem as error:
+        for violation in error.violations:
+            inside = re.fullmatch(r"invoices\[(\d+)\]\.?(.*)", violation.path)
+            path = f"{places[int(inside[1])]}, {inside[2]}" if inside else violation.path
+            file.found.append(FieldViolation(path, violation.problem, violation.allowed))
+    if file.found:
+        raise InvalidProblem(file.found)
+    return problem
 
 
 def _decode(data: bytes | str) -> str:
@@ -281,6 +307,7 @@ class _Cells:
             check = {
                 "check_type": row.get("check_type") or "validation",
                 "status": row.get("status", "").upper() or None,
+                "checked_at": self.parsed("checked_at", _moment),
                 "p_invalid": self.number("p_invalid"),
                 "recovery_rate": self.number("recovery_rate"),
                 "loss_if_invalid": self.money("loss_if_invalid", currency),
@@ -414,6 +441,16 @@ def money_of(amount: Decimal, currency: str) -> JsonObject:
     units = int(amount)
     nanos = int((amount - units) * 10**9)
     return {"currency_code": currency, "units": units, "nanos": nanos}
+
+
+def _moment(text: str) -> str:
+    """A moment as RFC 3339; a date alone is its first second in UTC."""
+    if TIMESTAMP.fullmatch(text):
+        return text
+    try:
+        return f"{to_date(parse_day(text)).isoformat()}T00:00:00Z"
+    except Unreadable as error:
+        raise Unreadable(f"{error}, or a moment such as 2026-03-01T17:30:00Z") from None
 
 
 def _without_empty(value: Any) -> Any:
