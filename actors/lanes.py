@@ -11,9 +11,11 @@ from ray.exceptions import RayError
 
 from actors.messages import Found, RunEnd, StrategyOrder
 from actors.names import SCHEDULER, actor
+from actors.team import Team
 
 if TYPE_CHECKING:
     from actors.solve import Solve
+    from solvers.kind import ScaleOut
 
 STOP_S = 0.05
 """A worker stops within this; a replayable run is waited for longer, since its end holds what a replay needs."""
@@ -39,6 +41,7 @@ class Lanes:
         self._todo: list[tuple[str, int]] = []
         self._runs_left = 0
         self._draining = False
+        self._team: Team | None = None
 
     def runs(self, strategies: tuple[str, ...]) -> list[tuple[str, int]]:
         """(strategy, seed) in the order in which workers take them."""
@@ -46,6 +49,9 @@ class Lanes:
         seed = solve.order.policy.seed
         if solve.order.policy.replayable:
             return [(self._second(strategies)[0], seed)] if strategies else []
+        if self._scale_out(strategies) is not None:  # the team needs no run of its own for each worker
+            name = solve.kind.scale_out.name if solve.kind.scale_out else ""
+            return [(name, seed)] * min(solve.settings.workers, _RUNS_MOST)
         runs = [(name, seed + i) for i, name in enumerate(self._second(strategies))]
         again = [name for name in strategies if name in solve.kind.reseeded]
         while again and len(runs) < solve.settings.workers:
@@ -58,10 +64,22 @@ class Lanes:
         finders = tuple(name for name in strategies if name not in provers)
         return (*finders[:1], *(name for name in strategies if name in provers), *finders[1:])
 
+    def _scale_out(self, strategies: tuple[str, ...]) -> ScaleOut[Any] | None:
+        """How all workers share the problem, where there are several and it is large enough."""
+        solve = self._solve
+        scale_out = solve.kind.scale_out
+        if scale_out is None or scale_out.name not in strategies or solve.order.policy.replayable:
+            return None
+        return scale_out if solve.settings.workers > 1 and scale_out.accepts(solve.problem) else None
+
     def plan(self, strategies: tuple[str, ...]) -> bool:
         """Set what is to be run; whether there is anything."""
         self._todo = self.runs(strategies)
         self._runs_left = len(self._todo)
+        scale_out = self._scale_out(strategies)
+        if scale_out is not None:
+            self._runs_left = 1
+            self._team = Team(self._solve, scale_out, self._live, self._run_over)
         return bool(self._todo)
 
     @property
@@ -77,10 +95,13 @@ class Lanes:
             self._give_back.discard(worker)
             self._solve.seat.tell("release", worker)
             return
-        self.tasks[worker] = asyncio.create_task(self._lane(worker, place))
+        lane = self._lane(worker, place) if self._team is None else self._team_lane(worker, self._team)
+        self.tasks[worker] = asyncio.create_task(lane)
 
     def recalled(self, worker: str) -> None:
         """The scheduler needs the worker for a job that waits."""
+        if self._team is not None and self._team.recalled(worker):
+            return
         run_id = self._live.get(worker)
         if run_id is None:  # between two runs: its lane gives it back before the next
             self._give_back.add(worker)
@@ -113,6 +134,21 @@ class Lanes:
             self._give_back.discard(worker)
             if not self._draining:
                 solve.seat.tell("release", worker)
+
+    async def _team_lane(self, worker: str, team: Team) -> None:
+        """Take part in the rounds that all workers share."""
+        try:
+            # A worker that died under its part goes on with another once it is back.
+            while worker not in self._give_back and not await team.lane(worker):
+                if not await self._worker_back(worker):
+                    self._solve.seat.tell("failed", worker)
+                    return
+        finally:
+            self.solver_s = max(self.solver_s, team.solver_s)
+            self.tasks.pop(worker, None)
+            self._give_back.discard(worker)
+            if not self._draining:
+                self._solve.seat.tell("release", worker)
 
     def _put_back(self, run: tuple[str, int]) -> None:
         """Another worker takes the run from its start; what a replay repeats is that one alone."""
@@ -198,6 +234,8 @@ class Lanes:
 
         Returns what goes on afterwards: the workers are given back once they have stopped.
         """
+        if self._team is not None:
+            self._team.end()
         for worker, run_id in self._live.items():
             actor(worker).cancel.remote(run_id)
         lanes = list(self.tasks.values())

@@ -134,6 +134,21 @@ class StrategyOrder:
 
 
 @dataclass(frozen=True)
+class PartOrder:
+    """One part of a large problem, to be improved by one worker for the time of a round. See `solvers.kind.ScaleOut`."""
+
+    run_id: str
+    coordinator: str
+    seat: str
+    job_id: str
+    tenant: str
+    kind: str
+    problem: Box
+    part: Any
+    finish_by_s: float
+
+
+@dataclass(frozen=True)
 class Found:
     """One candidate of a running strategy; bounds may come without a plan that is better.
 

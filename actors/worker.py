@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from actors import logs
-from actors.messages import Box, Found, KernelOrder, LiftOrder, RunEnd, StrategyOrder
+from actors.messages import Box, Found, KernelOrder, LiftOrder, PartOrder, RunEnd, StrategyOrder
 from actors.settings import Settings
 from solvers.registry import KINDS, problem_kind
 from solvers.stop import AnyOf, Cancelled, Counted, Deadline, Stop, WorkLimit
@@ -38,7 +38,7 @@ class Worker:
         os.nice(STEP_BACK)
         logs.configure(name, settings.log_level)
         self._cancelled: dict[str, threading.Event] = {}
-        self._running: StrategyOrder | None = None
+        self._running: StrategyOrder | PartOrder | None = None
         self._problems: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
         # In a thread, so that a worker that came back takes work at once.
@@ -75,6 +75,24 @@ class Worker:
             with self._lock:
                 self._cancelled.pop(order.run_id, None)
         yield RunEnd(time.perf_counter() - started, completed, counted.asked if counted else None, error)
+
+    @ray.method(concurrency_group="solve")
+    def run_part(self, order: PartOrder) -> Any:
+        """A part of a large problem as it is when its time is over or it is cancelled."""
+        scale_out = problem_kind(order.kind).scale_out
+        if scale_out is None:
+            raise ValueError(f"{order.kind} problems have no parts")
+        with self._lock:
+            cancelled = self._cancelled.setdefault(order.run_id, threading.Event())
+        self._running = order
+        try:
+            problem = self._open(order.job_id, order.problem)
+            stop = AnyOf((Cancelled(cancelled.is_set), _deadline(order.finish_by_s)))
+            return scale_out.improve(problem, order.part, stop)
+        finally:
+            self._running = None
+            with self._lock:
+                self._cancelled.pop(order.run_id, None)
 
     @ray.method(concurrency_group="kernel")
     def cut_kernel(self, order: KernelOrder) -> Kernel[Any] | None:

@@ -1,6 +1,7 @@
-"""Routing: our annealing beside PyVRP on public instances, one core each, in one run.
+"""Routing on public instances: our annealing beside PyVRP, one core each, or the whole service.
 
-``python -m benchmarks.routing --help`` for instances, seconds, seeds and cores of one's own.
+``python -m benchmarks.routing --set x|service|xxl|vrptw|variants`` measures one set as it is stated, in one run; its
+``--help`` tells of instances, seconds, seeds and cores of one's own.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ X_SET = (
 """Ten capacity-only instances that stand for the X set."""
 
 QUICK_SET = ("X-n200-k36", "X-n502-k39", "X-n783-k48")
+
 
 NEWER_BEST = {"Brussels1": 501_584.0, "Flanders1": 7_238_970.0}
 """Best values known that are newer than the ``.sol`` files."""
@@ -216,7 +218,7 @@ def run(
         for engine in engines
     ]
     rows = list(_rows(tasks, cores))
-    per_instance = [_instance_row(name, engines, rows) for name in files]
+    per_instance = [instance_row(name, engines, rows) for name in files]
     return {
         "bench": "routing",
         "quick": quick,
@@ -226,11 +228,11 @@ def run(
         "clock": clock,
         "rows": rows,
         "instances": per_instance,
-        "summary": _summary(engines, per_instance),
+        "summary": summary_of(engines, per_instance),
     }
 
 
-def _instance_row(name: str, engines: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def instance_row(name: str, engines: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
     mine = [row for row in rows if row["instance"] == name]
     gaps: dict[str, float | None] = {}
     for engine in engines:
@@ -246,11 +248,11 @@ def _instance_row(name: str, engines: Sequence[str], rows: list[dict[str, Any]])
     }
 
 
-def _summary(engines: Sequence[str], instances: list[dict[str, Any]]) -> dict[str, Any]:
+def summary_of(engines: Sequence[str], instances: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean gaps over the instances that every engine answered."""
     common = [row for row in instances if all(row["gaps"][engine] is not None for engine in engines)]
     means = {engine: statistics.fmean(row["gaps"][engine] for row in common) for engine in engines} if common else {}
-    ours = means.get("annealing")
+    ours = means.get(engines[0])
     return {
         "instances": len(common),
         "mean_gap": means,
@@ -264,8 +266,9 @@ def _summary(engines: Sequence[str], instances: list[dict[str, Any]]) -> dict[st
 
 def table(result: dict[str, Any]) -> str:
     """The result as text."""
-    engines = ["annealing", *(name for name in result["instances"][0]["gaps"] if name != "annealing")]
-    head = f"{result['seconds']:g} s ({result['clock']}) on one core, median of {len(result['seeds'])} seed(s)"
+    engines = list(result["instances"][0]["gaps"])
+    where = "on one core" if "late" not in result else f"through the service on {result['cores']} cores"
+    head = f"{result['seconds']:g} s ({result['clock']}) {where}, median of {len(result['seeds'])} seed(s)"
     lines = [f"gap to the best known in %, {head}", ""]
     lines.append(
         f"{'instance':<16}{'stops':>7}{'best known':>14}" + "".join(f"{e:>12}" for e in engines) + f"{'load':>7}"
@@ -280,6 +283,8 @@ def table(result: dict[str, Any]) -> str:
     means = "".join(_percent(summary["mean_gap"].get(engine)) for engine in engines)
     lines.append(f"{'mean of ' + str(summary['instances']):<37}{means}")
     lines += [f"annealing / {peer}: {ratio:.2f}" for peer, ratio in summary["ratio"].items() if ratio is not None]
+    if "late" in result:
+        lines.append(f"{result['late']} replies late, {result['infeasible']} infeasible, of {len(result['rows'])}")
     lines.append("load above the number of cores: other work shared them")
     return "\n".join(lines)
 
@@ -290,22 +295,34 @@ def _percent(gap: float | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
+    from benchmarks.routing_sets import SETS, VARIANTS, run_set
+
     parser = argparse.ArgumentParser(prog="python -m benchmarks.routing", description=__doc__)
     parser.add_argument("--instances", metavar="DIR", help="folder of .vrp and .sol files")
     parser.add_argument("--names", default="", help="instances, separated by commas")
+    parser.add_argument(
+        "--set", choices=[*SETS, "variants"], help="as it is stated; two runs at a time on one core each"
+    )
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--cores", type=int, help="runs at a time; default: 2 of a set, else 1")
     parser.add_argument("--peers", default="pyvrp", help="separated by commas; empty: none")
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
+    peers = tuple(filter(None, given.peers.split(",")))
+    if given.set is not None:
+        names = tuple(filter(None, given.names.split(",")))
+        for name in VARIANTS if given.set == "variants" else (given.set,):
+            result = run_set(name, given.seconds, given.seeds or (1, 2, 3), given.cores or 2, peers, given.clock, names)
+            print(json.dumps(result) if given.json else f"{name}: {table(result)}\n", flush=True)
+        return
     result = run(
         given.instances,
         given.seconds,
-        given.cores,
-        tuple(filter(None, given.peers.split(","))),
+        given.cores or 1,
+        peers,
         given.quick,
         given.seeds,
         tuple(filter(None, given.names.split(","))),

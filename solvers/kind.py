@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from solvers.kernel import Kernel
 from solvers.problem import JsonObject, P
+from solvers.stop import Stop
 from solvers.strategy import Context, Strategy
+
+P_co = TypeVar("P_co", covariant=True)
 
 
 def _nothing() -> None:
@@ -44,6 +47,40 @@ class Codec(Protocol[P]):
         ...
 
 
+class Rounds(Protocol[P_co]):
+    """A large problem being improved in rounds of parts, one part a worker."""
+
+    def begin(self, workers: int, elapsed_s: float) -> list[Any]:
+        """Parts for the next round, each with its ``seconds`` and ``turn``; empty when time is up."""
+        ...
+
+    def end(self, done: list[Any]) -> P_co:
+        """The plan that the improved parts make up; ``None`` stands for one that got lost."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScaleOut(Generic[P]):
+    """How several workers share one large problem.
+
+    Parameters
+    ----------
+    name
+        Of the strategy that this is the larger form of.
+    accepts
+        Whether a problem is large enough, and of the sort that can be cut.
+    rounds
+        From problem, feasible plan, seed and seconds.
+    improve
+        What a worker does with a part of a problem until the stop, which has a clock.
+    """
+
+    name: str
+    accepts: Callable[[Any], bool]
+    rounds: Callable[[Any, P, int, float], Rounds[P]]
+    improve: Callable[[Any, Any, Stop], Any]
+
+
 @dataclass(frozen=True)
 class ProblemKind(Generic[P]):
     """One kind of problem: ``solvers/<kind>/kind.py`` exports it as ``KIND``.
@@ -64,6 +101,10 @@ class ProblemKind(Generic[P]):
         Names of strategies of which several runs with different seeds are worth their cores; the others run once.
     provers
         Names of strategies that prove bounds rather than find plans: one worker runs them where there are several.
+    scale_out
+        How several workers share one large problem; ``None``: they run different strategies or seeds.
+    provers
+        Names of strategies that prove bounds rather than find plans: one worker runs them where there are several.
     warm
         Compiles and imports everything that a first request would otherwise wait for; called once a process.
     """
@@ -75,4 +116,5 @@ class ProblemKind(Generic[P]):
     kernel: KernelBuilder[P]
     reseeded: tuple[str, ...] = ()
     provers: tuple[str, ...] = ()
+    scale_out: ScaleOut[P] | None = None
     warm: Callable[[], None] = _nothing

@@ -25,6 +25,9 @@ from solvers.routing.annealing.tour import (
 )
 from solvers.routing.data import Metric
 
+NEIGHBOURS = 40
+"""Near visits of each visit."""
+
 
 def near_by_coordinates(points: NDArray[np.float64], k: int) -> NDArray[np.int32]:
     """The ``k`` nearest other points of each point, nearest first, shape (n, min(k, n - 1))."""
@@ -196,7 +199,7 @@ def build_tours(
     decimals: int = 0,
     fixed: float = 0.0,
     matrix: NDArray[np.float64] | None = None,
-    neighbours: int = 40,
+    neighbours: int = NEIGHBOURS,
 ) -> Tours:
     """Empty tours: every visit absent.
 
@@ -245,8 +248,16 @@ def load_routes(tours: Tours, routes: Sequence[Sequence[int]]) -> None:
 
 def best_routes(tours: Tours) -> list[tuple[int, list[int]]]:
     """The used routes of the best tours, each with its number, and its visits."""
-    n = len(tours.near)
-    succ = tours.best.tolist()
+    return _walk(tours.best, len(tours.near))
+
+
+def current_routes(tours: Tours) -> list[list[int]]:
+    """Visits of the used routes of the tours as they are now."""
+    return [route for _, route in _walk(tours.nodes["succ"], len(tours.near))]
+
+
+def _walk(successors: NDArray[np.int32], n: int) -> list[tuple[int, list[int]]]:
+    succ = successors.tolist()
     routes = []
     for r in range(len(succ) - n):
         v = succ[n + r]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.routing.annealing.build import build_tours, load_routes
+from solvers.routing.annealing.build import NEIGHBOURS, build_tours, load_routes, near_by_coordinates
 from solvers.routing.annealing.engine import TourEngine
 from solvers.routing.annealing.kernel import anneal
 from solvers.routing.annealing.savings import savings_routes
@@ -40,20 +40,26 @@ def is_symmetric(problem: RoutingProblem) -> bool:
 class CapacityEngine(TourEngine):
     """Annealing under load limits alone."""
 
-    mean_removed = 15.0
-    longest_string = 15
-
-    def __init__(self, problem: RoutingProblem, seed: int) -> None:
+    def __init__(
+        self,
+        problem: RoutingProblem,
+        seed: int,
+        *,
+        stops: NDArray[np.int64] | None = None,
+        vehicles: int | None = None,
+    ) -> None:
+        """``stops``: only these, of a part of the problem; ``vehicles``: no more than so many."""
         travel = problem.profiles[problem.vehicle_profile[0]]
         unit = float(problem.cost_per_distance[0])
-        n = problem.n_stops
         demand = load_of(problem)
         assert demand is not None  # noqa: S101 - accepted
         capacity = int(problem.capacity[0, 0]) if problem.capacity.shape[1] else 0
         capacity = min(capacity, int(demand.sum()))
-        stops = along_curve(travel, problem.stop_location)
-        demand = demand[stops]
-        places = np.append(problem.stop_location[stops], problem.vehicle_start[0])
+        some = np.arange(problem.n_stops) if stops is None else stops
+        some = some[along_curve(travel, problem.stop_location[some])]
+        n = len(some)
+        demand = demand[some]
+        places = np.append(problem.stop_location[some], problem.vehicle_start[0])
         points = np.column_stack([travel.x[places], travel.y[places]])
         matrix = None
         if travel.metric is Metric.MATRIX or n <= MATRIX_STOPS:
@@ -62,24 +68,35 @@ class CapacityEngine(TourEngine):
             points = unit_vectors(points)
         to_depot = travel.distance(places[:-1], places[-1:])
         fixed = float(problem.fixed_cost[0]) / unit
+        prize = problem.prize[some]
         # A mandatory stop outside is worse than every stop on a vehicle of its own.
-        outside = 2.0 * float(to_depot.sum()) + n * fixed + float(problem.prize.sum()) / unit + 1.0
-        penalty = np.where(problem.optional, problem.prize / unit, outside)[stops]
+        outside = 2.0 * float(to_depot.sum()) + n * fixed + float(prize.sum()) / unit + 1.0
+        penalty = np.where(problem.optional[some], prize / unit, outside)
         fewest = math.ceil(int(demand.sum()) / max(capacity, 1))
-        vehicles = min(int(problem.vehicle_count[0]), n, fewest + fewest // 5 + 50)
+        most = int(problem.vehicle_count[0]) if vehicles is None else vehicles
         tours = build_tours(
             points,
             demand,
             capacity,
             penalty,
-            vehicles,
+            min(most, n, fewest + fewest // 5 + 50) if vehicles is None else min(most, n),
             seed,
             metric=travel.metric,
             decimals=travel.decimals,
             fixed=fixed,
             matrix=matrix,
         )
-        super().__init__(tours, ~problem.optional[stops], unit, stops)
+        super().__init__(tours, ~problem.optional[some], unit, some)
+
+    @staticmethod
+    def scale_of(problem: RoutingProblem) -> float:
+        """As `scale`, without an engine."""
+        travel = problem.profiles[problem.vehicle_profile[0]]
+        places = problem.stop_location
+        points = np.column_stack([travel.x[places], travel.y[places]])
+        near = near_by_coordinates(points, NEIGHBOURS)
+        lengths = travel.distance(places[:, None], places[near])
+        return float(problem.cost_per_distance[0]) * (float(lengths.mean()) if lengths.size else 1.0) or 1.0
 
     @staticmethod
     def accepts(problem: RoutingProblem) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.routing.annealing.build import best_routes, load_routes
+from solvers.routing.annealing.build import best_routes, current_routes, load_routes
 from solvers.routing.annealing.kernel import anneal
 from solvers.routing.annealing.tour import BEST_COST, COST, Tours, keep_best
 from solvers.routing.plan import Route, RoutingPlan
@@ -49,7 +49,8 @@ class TourEngine:
     ) -> None:
         self.tours, self.mandatory, self.unit = tours, mandatory, unit
         self.stops = np.arange(len(mandatory)) if stops is None else stops
-        self.visits = np.argsort(self.stops)
+        self.visits = np.full(int(self.stops.max(initial=-1)) + 1, -1)
+        self.visits[self.stops] = np.arange(len(self.stops))
         self.prize = np.where(mandatory, 0.0, tours.penalty)
         self.weight = 1.0
         self.kept: tuple[float, RoutingPlan] | None = None
@@ -115,6 +116,14 @@ class TourEngine:
         if self.kept is not None and self.kept[0] <= self._of_tours():
             return self.kept[1]
         return self._plan_of_tours()
+
+    def routes(self) -> list[NDArray[np.int32]]:
+        """Stops of each route of the best tours."""
+        return [self.stops[route].astype(np.int32) for _, route in best_routes(self.tours)]
+
+    def current_routes(self) -> list[NDArray[np.int32]]:
+        """Stops of each route of the tours as they are now."""
+        return [self.stops[route].astype(np.int32) for route in current_routes(self.tours)]
 
     def _plan_of_tours(self) -> RoutingPlan:
         return RoutingPlan(
