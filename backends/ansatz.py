@@ -18,8 +18,9 @@ from backends.circuits import Compiled, Shape, bind, bindings, compile_for, devi
 from backends.statevector import search_evaluations
 from solvers.errors import ProgramRefused
 from solvers.quantum.cost import CostModel
-from solvers.quantum.qaoa import QaoaSettings, optimise, start_probabilities
+from solvers.quantum.qaoa import QaoaSettings, Simulated, optimise, start_probabilities
 from solvers.quantum.statevector import Statevector
+from solvers.quantum.subspace import OneHotStatevector
 from solvers.stop import Stop
 
 _KEPT = 256
@@ -61,6 +62,9 @@ class Ansatz:
         Time that the search of angles may take by the estimate (> 0), seconds.
     alpha, regularisation
         As of `solvers.quantum.qaoa.QaoaSettings`.
+    mixer
+        ``"x"``: one-hot groups are left to the model's penalties. ``"xy"``: circuits keep them, at the price of
+        ``4 (d - 1)`` two-qubit gates a layer for a group of d, and of as many samples outside as noise makes.
     """
 
     def __init__(
@@ -71,12 +75,15 @@ class Ansatz:
         search_s: float = 0.3,
         alpha: float = 0.25,
         regularisation: float = 0.25,
+        mixer: str = "x",
     ) -> None:
+        if mixer not in ("x", "xy"):
+            raise ValueError(f"mixer is {mixer!r}; allowed: x, xy")
         if search_s <= 0 or transpiler_seeds < 1:
             raise ValueError(f"search_s is {search_s} and transpiler_seeds {transpiler_seeds}; allowed: > 0")
         self._backend, self._snapshot, self._search_s = backend, snapshot, search_s
         self._alpha, self._regularisation, self._seeds = alpha, regularisation, range(transpiler_seeds)
-        self._target = device_target(snapshot)
+        self._target, self._mixer = device_target(snapshot), mixer
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -110,15 +117,25 @@ class Ansatz:
         cost = CostModel.of(program.bqm)
         compiled = self.compile(program)
         shape = self._shape(cost, program)
-        ones = start_probabilities(cost, program.warm_start, self._regularisation)
+        groups = program.one_hot_groups if shape.groups else ()
+        # Groups that are left start less surely, as in `solvers.quantum.qaoa.run_qaoa`.
+        regularisation = QaoaSettings.group_regularisation if groups else self._regularisation
+        ones = start_probabilities(cost, program.warm_start, regularisation)
         settings = QaoaSettings(
             layers=program.layers,
             alpha=self._alpha,
             evaluations=self.evaluations(program),
             regularisation=self._regularisation,
         )
-        angles, cvar, evaluations = optimise(Statevector(cost, ones), settings, stop)
-        circuit = bind(compiled, bindings(shape, cost, angles, ones if shape.warm else None))
+        state: Simulated
+        starts: tuple[NDArray[np.float64], ...] = ()
+        if groups:
+            state = OneHotStatevector(cost, groups, program.warm_start, regularisation)
+            starts = state.starts[: len(groups)]
+        else:
+            state = Statevector(cost, ones)
+        angles, cvar, evaluations = optimise(state, settings, stop)
+        circuit = bind(compiled, bindings(shape, cost, angles, ones if shape.warm else None, starts))
         info = {
             "depth": compiled.depth,
             "two_qubit_gates": compiled.two_qubit_gates,
@@ -128,14 +145,17 @@ class Ansatz:
             "angles": {"gammas": angles.gammas, "betas": angles.betas},
             "evaluations": evaluations,
             "cvar": cvar,
-            "mixer": "x",
+            "mixer": "xy" if groups else "x",
             "calibration_id": self._snapshot.id,
         }
         return Prepared(cost, compiled, circuit, info)
 
-    @staticmethod
-    def _shape(cost: CostModel, program: Program) -> Shape:
-        return Shape.of(cost, program.layers, bool(program.warm_start))
+    def _shape(self, cost: CostModel, program: Program) -> Shape:
+        place = {v: k for k, v in enumerate(cost.variables)}
+        groups = program.one_hot_groups if self._mixer == "xy" else ()
+        return Shape.of(
+            cost, program.layers, bool(program.warm_start), tuple(tuple(place[v] for v in group) for group in groups)
+        )
 
 
 def no_bits(shots: int) -> NDArray[np.int8]:

@@ -33,7 +33,7 @@ class BraketDevice(GateDevice):
         As of `backends.gate_device.GateLimits`; the device's own range of shots holds too.
     max_execution_s
         Programs that take longer by the estimate are refused.
-    transpiler_seeds, search_s, alpha, regularisation
+    transpiler_seeds, search_s, alpha, regularisation, mixer
         As of `backends.ansatz.Ansatz`.
     """
 
@@ -58,6 +58,7 @@ class BraketDevice(GateDevice):
         search_s: float = 1.0,
         alpha: float = 0.25,
         regularisation: float = 0.25,
+        mixer: str = "x",
         call_timeout_s: float = 30.0,
         listing_lag_s: float = 5.0,
         calibration_fresh_s: float = 300.0,
@@ -83,5 +84,5 @@ class BraketDevice(GateDevice):
             lambda: BraketSession(name, device, bucket, prefix, region, url, s3_url, call_timeout_s),
             limits,
             TimeModel(task_s, shot_s),
-            (transpiler_seeds, search_s, alpha, regularisation),
+            (transpiler_seeds, search_s, alpha, regularisation, mixer),
         )

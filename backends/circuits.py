@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import XXPlusYYGate
 from qiskit.transpiler import Target, generate_preset_pass_manager
 
 from backends.calibration import Snapshot
@@ -23,19 +25,23 @@ Edge = tuple[int, int]
 class Shape:
     """What a circuit looks like whatever its angles: ``edges`` are pairs (i < j) of coupled variables.
 
-    ``warm`` is whether qubits start from and mix around angles of their own.
+    ``warm`` is whether qubits start from and mix around angles of their own. ``groups`` are disjoint tuples of
+    variables of which the XY mixer keeps exactly one at 1; empty for the X mixer. With groups, ``warm`` is true: every
+    qubit outside them has an angle of its own.
     """
 
     variables: int
     edges: tuple[Edge, ...]
     layers: int
     warm: bool
+    groups: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def of(cls, cost: CostModel, layers: int, warm: bool) -> Shape:
+    def of(cls, cost: CostModel, layers: int, warm: bool, groups: tuple[tuple[int, ...], ...] = ()) -> Shape:
         """The shape of ``cost``'s circuit."""
         rows, columns = np.nonzero(np.triu(cost.quadratic, 1))
-        return cls(cost.size, tuple(zip(rows.tolist(), columns.tolist(), strict=True)), layers, warm)
+        edges = tuple(zip(rows.tolist(), columns.tolist(), strict=True))
+        return cls(cost.size, edges, layers, warm or bool(groups), groups)
 
 
 @dataclass(frozen=True)
@@ -69,25 +75,39 @@ class Compiled:
 
 def build(shape: Shape) -> QuantumCircuit:
     """The circuit in textbook gates; parameter vectors ``phase`` (fields, then couplings, per layer), ``mix`` (one a
-    layer) and, when warm, ``tilt`` (one a variable).
+    layer) and, when warm, ``tilt`` (one a variable); with groups, ``turn`` (layer by layer, one a group).
+
+    A group starts as one excitation on its first qubit, which rotations between neighbours spread to the start state.
+    They undone, the start state is that excitation again, so that a phase on the first qubit between them and their
+    inverse is the XY mixer over all pairs, warm or not, as `solvers.quantum.subspace` simulates it: exactly, and with
+    ``2 (d - 1)`` rotations a layer.
     """
     n, terms = shape.variables, shape.variables + len(shape.edges)
     phase = ParameterVector("phase", shape.layers * terms)
     mix = ParameterVector("mix", shape.layers)
     tilt = ParameterVector("tilt", n if shape.warm else 0)
+    turn = ParameterVector("turn", shape.layers * len(shape.groups))
     circuit = QuantumCircuit(n)
-    for q in range(n):
+    alone = sorted(set(range(n)) - {q for group in shape.groups for q in group})
+    for q in alone:
         if shape.warm:
             circuit.ry(tilt[q], q)
         else:
             circuit.h(q)
+    for group in shape.groups:
+        circuit.x(group[0])
+        _spread(circuit, group, tilt, 1)
     for layer in range(shape.layers):
         base = layer * terms
         for k, (a, b) in enumerate(shape.edges):
             circuit.rzz(phase[base + n + k], a, b)
         for q in range(n):
             circuit.rz(phase[base + q], q)
-        for q in range(n):
+        for k, group in enumerate(shape.groups):
+            _spread(circuit, group, tilt, -1)
+            circuit.rz(turn[layer * len(shape.groups) + k], group[0])
+            _spread(circuit, group, tilt, 1)
+        for q in alone:
             if shape.warm:
                 circuit.ry(-tilt[q], q)
                 circuit.rz(mix[layer], q)
@@ -97,8 +117,29 @@ def build(shape: Shape) -> QuantumCircuit:
     return circuit
 
 
+def _spread(circuit: QuantumCircuit, group: tuple[int, ...], tilt: ParameterVector, sign: int) -> None:
+    """Rotations of the excitation from each qubit of ``group`` to the next by ``tilt`` of the latter; -1: undone."""
+    pairs = list(pairwise(group))
+    for a, b in pairs if sign > 0 else reversed(pairs):
+        circuit.append(XXPlusYYGate(sign * tilt[b], math.pi / 2), [a, b])
+
+
+def group_tilts(amplitudes: NDArray[np.float64]) -> list[float]:
+    """Angles of `build`'s ``tilt`` for the members of a group after the first, from its start amplitudes (>= 0)."""
+    angles, rest = [], 1.0
+    for amplitude in amplitudes[:-1]:
+        share = min(1.0, float(amplitude) / rest) if rest > 0 else 1.0
+        angles.append(2 * math.acos(share))
+        rest *= math.sqrt(max(0.0, 1 - share * share))
+    return angles
+
+
 def bindings(
-    shape: Shape, cost: CostModel, angles: Angles, ones: NDArray[np.float64] | None
+    shape: Shape,
+    cost: CostModel,
+    angles: Angles,
+    ones: NDArray[np.float64] | None,
+    starts: Sequence[NDArray[np.float64]] = (),
 ) -> dict[str, NDArray[np.float64]]:
     """Values of `build`'s parameter vectors: ``exp(-i gamma C)`` is RZ(2 gamma h) and RZZ(2 gamma J) in spins, and
     the mixer ``exp(i beta X)`` is RX(-2 beta); warm, RZ(-2 beta) between RY(-tilt) and RY(tilt).
@@ -114,6 +155,12 @@ def bindings(
         if ones is None:
             raise ValueError("a warm circuit needs start probabilities")
         values["tilt"] = 2 * np.arcsin(np.sqrt(ones))
+    if shape.groups:
+        for group, amplitudes in zip(shape.groups, starts, strict=True):
+            values["tilt"][list(group)] = [0.0, *group_tilts(amplitudes)]
+        # exp(i beta M) has eigenvalue d - 1 on the start state and -1 elsewhere; a single pair has +-1.
+        spans = np.array([2.0 if len(group) == 2 else float(len(group)) for group in shape.groups])
+        values["turn"] = np.concatenate([beta * spans for beta in angles.betas])
     return values
 
 

@@ -93,7 +93,7 @@ class GateDevice:
     limits, time_model
         Of the device.
     search
-        ``transpiler_seeds, search_s, alpha, regularisation`` of `backends.ansatz.Ansatz`.
+        ``transpiler_seeds, search_s, alpha, regularisation, mixer`` of `backends.ansatz.Ansatz`.
     is_local
         Whether data stays on this machine.
     """
@@ -105,7 +105,7 @@ class GateDevice:
         connect: Callable[[], GateSession],
         limits: GateLimits,
         time_model: TimeModel,
-        search: tuple[int, float, float, float],
+        search: tuple[int, float, float, float, str],
         is_local: bool = False,
     ) -> None:
         self.name, self._price, self._limits, self._time = name, price or Price(), limits, time_model

@@ -32,7 +32,7 @@ class IbmDevice(GateDevice):
         As of `backends.gate_device.GateLimits`.
     max_execution_s
         The vendor ends a job after so many seconds of device time (1 - 10,800): what an estimate charges at most.
-    transpiler_seeds, search_s, alpha, regularisation
+    transpiler_seeds, search_s, alpha, regularisation, mixer
         As of `backends.ansatz.Ansatz`.
     """
 
@@ -54,6 +54,7 @@ class IbmDevice(GateDevice):
         search_s: float = 1.0,
         alpha: float = 0.25,
         regularisation: float = 0.25,
+        mixer: str = "x",
         call_timeout_s: float = 30.0,
         listing_lag_s: float = 5.0,
         calibration_fresh_s: float = 300.0,
@@ -75,6 +76,6 @@ class IbmDevice(GateDevice):
             else (lambda: ServiceSession(name, device, instance, token_variable, url, call_timeout_s)),
             limits,
             _TIME,
-            (transpiler_seeds, search_s, alpha, regularisation),
+            (transpiler_seeds, search_s, alpha, regularisation, mixer),
             is_local=local,
         )

@@ -33,8 +33,8 @@ class NoisySimulator:
     """QAOA under a device's calibrated noise. The seed of a program decides its samples.
 
     Angles are found on the exact simulator, the circuit is transpiled for the device's live couplers, and every shot is
-    an exact trajectory under the noise of the qubits in use. One-hot groups are left to the model's own penalties: the
-    mixer is X, because preparing and mixing groups would take more two-qubit gates than it saves under noise.
+    an exact trajectory under the noise of the qubits in use. Unless ``mixer`` says otherwise, one-hot groups are left
+    to the model's own penalties: preparing and mixing groups takes two-qubit gates, which noise charges for.
 
     Parameters
     ----------
@@ -56,6 +56,8 @@ class NoisySimulator:
         Time that the search of angles may take by the estimate (> 0), seconds.
     alpha, regularisation
         As of `solvers.quantum.qaoa.QaoaSettings`.
+    mixer
+        As of `backends.ansatz.Ansatz`.
     time_limit_s
         A job that runs longer fails with `BackendTimeout` and is not charged (> 0).
     max_parallel
@@ -74,6 +76,7 @@ class NoisySimulator:
         search_s: float = 0.3,
         alpha: float = 0.25,
         regularisation: float = 0.25,
+        mixer: str = "x",
         time_limit_s: float = 60.0,
         max_parallel: int = 1,
     ) -> None:
@@ -86,7 +89,7 @@ class NoisySimulator:
         self._snapshot = read_snapshot(Path(snapshot)) if is_file else bundled_snapshot(snapshot)
         self._max_variables = min(max_variables, len(self._snapshot.usable))
         self._max_shots, self._time_limit_s = max_shots, time_limit_s
-        self._ansatz = Ansatz(name, self._snapshot, transpiler_seeds, search_s, alpha, regularisation)
+        self._ansatz = Ansatz(name, self._snapshot, transpiler_seeds, search_s, alpha, regularisation, mixer)
         self._jobs = LocalJobs(name, max_parallel)
 
     def facts(self) -> BackendFacts:

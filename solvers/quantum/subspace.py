@@ -74,6 +74,11 @@ class OneHotStatevector:
         self._order: NDArray[np.int64] | None = None
         self.run(Angles((), ()))
 
+    @property
+    def starts(self) -> tuple[NDArray[np.float64], ...]:
+        """Start amplitudes of each digit's values: the groups in their order, then the variables outside all groups."""
+        return tuple(self._starts)
+
     def run(self, angles: Angles) -> None:
         """Prepare the start state and apply ``angles``' layers to it."""
         state = np.ones(1, dtype=np.complex64)
