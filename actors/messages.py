@@ -135,7 +135,7 @@ class StrategyOrder:
 
 @dataclass(frozen=True)
 class PartOrder:
-    """One part of a large problem, to be improved by one worker for the time of a round. See `solvers.kind.ScaleOut`."""
+    """One part of a large problem, for one worker and the time of a round. See `solvers.kind.ScaleOut`."""
 
     run_id: str
     coordinator: str
