@@ -56,9 +56,10 @@ def undecided_core(
 ) -> Core | None:
     """At most ``max_bundles`` bundles around the most promising alternatives; ``None`` when there is no alternative.
 
-    An alternative brings the incumbent's routes that it touches into the core, and what is left of them without its
-    stops, so that it can be chosen without breaking cover. When the pool has too few alternatives, neighbouring routes
-    of the incumbent are taken apart and rebuilt in random orders.
+    Whole swaps come first: routes of one plan of the pool that serve just the stops of some of the incumbent's routes.
+    Then single routes: each brings the incumbent's routes that it touches into the core, and what is left of them
+    without its stops, so that it can be chosen without breaking cover. When the pool has too few alternatives,
+    neighbouring routes of the incumbent are taken apart and rebuilt in random orders.
     """
     routes = [route for route in incumbent.routes if route.visits]
     own = [Bundle(route, _cost(A, route)) for route in routes]
@@ -67,17 +68,39 @@ def undecided_core(
     growing = _Growing(A, own, max_bundles)
     known = {_key(route) for route in routes}
     others: dict[tuple[int, frozenset[int]], Bundle] = {}
+    swaps: list[list[Bundle]] = []
     for plan in pool:
+        fresh = []
         for route in well_formed(problem, plan).routes:
             key = _key(route)
             if route.visits and key not in known:
                 bundle = Bundle(route, _cost(A, route))
-                if np.isfinite(bundle.cost) and (key not in others or bundle.cost < others[key].cost):
+                if not np.isfinite(bundle.cost):
+                    continue
+                fresh.append(bundle)
+                if key not in others or bundle.cost < others[key].cost:
                     others[key] = bundle
+        swaps += _swaps(growing, fresh)
+    for swap in sorted(swaps, key=lambda swap: (sum(map(growing.reduced_cost, swap)), len(swap))):
+        growing.try_add(*swap)
     for bundle in sorted(others.values(), key=lambda b: (growing.reduced_cost(b), b.route)):
         growing.try_add(bundle)
     _rebuild(problem, A, growing, seed)
     return growing.core()
+
+
+def _swaps(growing: _Growing, bundles: list[Bundle]) -> list[list[Bundle]]:
+    """``bundles`` of one plan in the smallest groups that touch no route of the incumbent in common."""
+    group_of: dict[int, list[Bundle]] = {}
+    for bundle in bundles:
+        rows = {growing.owner[stop] for stop in bundle.route.visits if stop in growing.owner}
+        joined = [bundle]
+        for group in {id(group_of[r]): group_of[r] for r in rows if r in group_of}.values():
+            joined += group
+            rows |= {r for r, other in group_of.items() if other is group}
+        for r in rows:
+            group_of[r] = joined
+    return list({id(group): group for group in group_of.values()}.values())
 
 
 def _key(route: Route) -> tuple[int, frozenset[int]]:

@@ -73,6 +73,22 @@ def test_a_better_plan_in_the_pool_is_found() -> None:
     assert problem.verify(kernel.lift(sample)).objective <= problem.verify(better).objective + 1e-9
 
 
+def test_a_swap_of_a_few_routes_fits_a_small_kernel_whole() -> None:
+    """A plan of the pool that differs in two routes is in a kernel of four variables, and is its optimum."""
+    problem = grid()
+    better = by_savings(problem)
+    first, second, *rest = better.routes
+    mixed = sorted((*first.visits, *second.visits))
+    half = len(first.visits)
+    torn = RoutingPlan((Route(0, tuple(mixed[::2])[:half]), Route(0, tuple(mixed[1::2])), *rest))
+    assert problem.verify(torn).feasible
+    assert problem.verify(better).objective < problem.verify(torn).objective
+    kernel = partition_kernel(problem, torn, (better,), Context(1), 4)
+    assert kernel is not None
+    lifted = problem.verify(kernel.lift(optimum(kernel)))
+    assert lifted.objective <= problem.verify(better).objective + 1e-9
+
+
 def test_the_warm_start_is_the_incumbent() -> None:
     """Lifting the warm start gives back the incumbent's price, and it satisfies every one-hot group."""
     problem = grid()
