@@ -17,6 +17,7 @@ from actors.names import SCHEDULER, actor, device_name, worker_name
 from backends.backend import BackendFacts, Estimate, Program
 from federation.attack import BackendChoice
 from federation.attempts import AttemptRecord, persist
+from federation.batches import batch_shots, together
 from federation.reasons import Reason
 from federation.report import Contribution
 from federation.retry import Attempt, FailureClass, RetryDecision, reason_of
@@ -29,6 +30,7 @@ from solvers.errors import (
     ResultCorrupt,
 )
 from solvers.kernel import Kernel
+from solvers.quantum.adaptive import ShotPlan
 from solvers.quantum.step import KernelOutcome
 from store.amounts import MAX_AMOUNT, Amounts
 from store.errors import BudgetExceeded
@@ -55,8 +57,8 @@ class HybridStep:
         self._reservations: dict[str, str] = {}
         """By idempotency key."""
         self._attempts: list[AttemptRecord] = []
-        self._shots_spent: dict[int, int] = {}
-        """Shots of failed attempts that may have run, by number."""
+        self._shots_used = 0
+        """Shots of batches that answered, and of failed attempts that may have run."""
 
     async def run(self) -> None:
         """Ask the backend once and report what it brought, also when that is nothing."""
@@ -138,17 +140,39 @@ class HybridStep:
             await solve.first.wait()
 
     async def _sample(self, program: Program) -> tuple[dimod.SampleSet, Attempt]:
-        """Samples, and the attempt that brought them, after as many as time, money and the backend's state allow."""
+        """Samples, and the attempt that brought the first of them: batches until another is not worth its price."""
         solve, choice = self._solve, self._choice
         device = actor(device_name(choice.name))
         estimate: Estimate = await device.estimate.remote(program, choice.shots)
         left_s = self._left_s()
         if estimate.seconds > left_s:
             raise BackendTimeout(choice.name, f"needs about {estimate.seconds:.1f} s of {left_s:.1f} s left")
-
-        async def send(attempt: Attempt, key: str) -> dimod.SampleSet:
+        facts: BackendFacts = await device.facts.remote()
+        plan = ShotPlan(choice.shots, batch_shots(facts.price, choice.shots))
+        key = f"{solve.order.job_id}:{choice.name}"
+        size, seed = plan.next_batch(None), solve.order.policy.seed
+        first = Attempt(1, size, choice.layers, seed, estimate.seconds)
+        samples, attempt = await self._persist(device, program, estimate, first, key)
+        batches = 1
+        while (size := plan.next_batch(samples)) and estimate.seconds <= self._left_s():
+            batches += 1
+            more = Attempt(1, size, attempt.layers, (seed + batches) % 2**53, estimate.seconds)
             try:
-                return await self._attempt(device, program, estimate, attempt, key)
+                found, _ = await self._persist(device, program, estimate, more, f"{key}:batch{batches}")
+            except (BackendError, BudgetExceeded, RayError) as error:  # what is there already counts
+                solve.log.warning("batch_failed", backend=choice.name, batch=batches, error=str(error))
+                break
+            samples = together(samples, found)
+        return samples, attempt
+
+    async def _persist(
+        self, device: Any, program: Program, estimate: Estimate, first: Attempt, key: str
+    ) -> tuple[dimod.SampleSet, Attempt]:
+        """One batch, after as many attempts as time, money and the backend's state allow."""
+
+        async def send(attempt: Attempt, sent_under: str) -> dimod.SampleSet:
+            try:
+                return await self._attempt(device, program, estimate, attempt, sent_under)
             except RayTaskError as error:
                 cause = error.cause
                 raise cause if isinstance(cause, BackendError) else error from None
@@ -156,8 +180,6 @@ class HybridStep:
         async def decide(error: Exception, failed: Attempt, remaining_s: float) -> RetryDecision:
             return await self._decide(device, error, failed, remaining_s)
 
-        key = f"{solve.order.job_id}:{choice.name}"
-        first = Attempt(1, choice.shots, choice.layers, solve.order.policy.seed, estimate.seconds)
         return await persist(send, first, key, self._left_s, decide, self._attempts.append)
 
     def _left_s(self) -> float:
@@ -178,6 +200,7 @@ class HybridStep:
             self._reservations[key] = await self._reserve(key, worst, limit)
             self._settle(key, Amounts(0, 0, 0))
         samples = await self._submit(device, program, attempt, key, worst)
+        self._shots_used += attempt.shots
         if estimate.cost_usd_micros > 0:
             seconds = float(samples.info["seconds"])
             cost = int(samples.info["cost_usd_micros"])
@@ -189,14 +212,14 @@ class HybridStep:
         if isinstance(error, CircuitOpen):
             return RetryDecision(FailureClass.FALL_BACK, 0.0, None, (), Reason.CIRCUIT_OPEN)
         if not isinstance(error, (ProgramRefused, BackendUnavailable, BackendDenied)):
-            self._shots_spent[failed.number] = failed.shots  # it may have run
+            self._shots_used += failed.shots  # it may have run
         decision: RetryDecision = await device.next_attempt.remote(error, failed, remaining_s)
         if decision.action is not FailureClass.RETRY_CHANGED or decision.attempt is None:
             return decision
         attack, most = self._solve.attack, self._choice.shots
         if attack is not None:
             most += max(0, self._solve.order.policy.max_shots - sum(choice.shots for choice in attack.backends))
-        if sum(self._shots_spent.values()) + decision.attempt.shots > most:
+        if self._shots_used + decision.attempt.shots > most:
             return RetryDecision(FailureClass.FALL_BACK, 0.0, None, (), Reason.SHOTS_LIMIT)
         return decision
 
@@ -267,7 +290,8 @@ class HybridStep:
                 "reason": choice.reason,
                 "kernel": kernel.label,
                 "kernel_variables": len(kernel.bqm.variables),
-                "shots": attempt.shots,
+                "shots": int(samples.record.num_occurrences.sum()),
+                "shots_allowed": choice.shots,
                 "layers": attempt.layers,
                 "seed": attempt.seed,
                 "attempts": [asdict(record) for record in self._attempts],

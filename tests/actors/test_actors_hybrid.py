@@ -13,8 +13,9 @@ import pytest
 from actors import hybrid
 from actors.hybrid import HybridStep
 from actors.messages import Trail
-from backends.backend import Estimate, Program
+from backends.backend import Estimate, Price, Program
 from federation.attack import Attack, BackendChoice
+from federation.batches import batch_shots
 from federation.policy import Policy
 from federation.reasons import Reason
 from federation.retry import RetryBudget, RetryConfig, next_attempt
@@ -30,6 +31,11 @@ from solvers.errors import (
 CHOICE = BackendChoice("q", 100, 10, 2, 1_000, "test")
 PROGRAM = Program(dimod.BinaryQuadraticModel({"a": -1.0}, {}, 0.0, "BINARY"), layers=2)
 COST, WORST = 700, 1_000
+FREE = Price()
+
+
+def step_bqm(step: Any) -> dimod.BinaryQuadraticModel:
+    return PROGRAM.bqm
 
 
 class Remote:
@@ -46,7 +52,13 @@ class Scene:
     """A job with one metered backend that ends each attempt as scripted: an error, or ``"ok"``."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *script: Any, left_s: float = 60.0, config: RetryConfig | None = None
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *script: Any,
+        left_s: float = 60.0,
+        config: RetryConfig | None = None,
+        choice: BackendChoice = CHOICE,
+        price: Price = FREE,
     ) -> None:
         self.script = list(script)
         self.sent: list[tuple[str, int, int, int, bool]] = []
@@ -63,7 +75,7 @@ class Scene:
             step = self.script.pop(0)
             if isinstance(step, Exception):
                 raise step
-            samples = dimod.SampleSet.from_samples_bqm([{"a": 1}] * shots, PROGRAM.bqm)
+            samples = dimod.SampleSet.from_samples_bqm([{"a": 1}] * shots, PROGRAM.bqm).aggregate()
             samples.info.update(seconds=0.5, cost_usd_micros=COST)
             return samples
 
@@ -83,7 +95,11 @@ class Scene:
         async def withdraw(*_: Any) -> None:
             self.reports.append("withdrawn")
 
+        async def facts() -> Any:
+            return SimpleNamespace(price=price)
+
         fake = SimpleNamespace(
+            facts=Remote(facts),
             estimate=Remote(estimate),
             sample=Remote(sample),
             next_attempt=Remote(decide),
@@ -93,17 +109,17 @@ class Scene:
             withdraw=Remote(withdraw),
         )
         monkeypatch.setattr(hybrid, "actor", lambda name: fake)
-        policy = Policy(max_shots=25, budget_usd_micros=10_000, seed=5)
+        policy = Policy(max_shots=choice.shots + 15, budget_usd_micros=10_000, seed=5)
         self.solve: Any = SimpleNamespace(
             trail=Trail(),
-            attack=Attack((), (CHOICE,), ()),
+            attack=Attack((), (choice,), ()),
             order=SimpleNamespace(policy=policy, job_id="job-1", tenant="t", project="p"),
             solve_until_s=time.time() + left_s,
             log=SimpleNamespace(warning=lambda *_, **__: None),
             reason="",
             ended_by=Reason.DEADLINE,
         )
-        self.step = HybridStep(self.solve, CHOICE)
+        self.step = HybridStep(self.solve, choice)
 
     async def run(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         async def ask() -> Any:
@@ -212,3 +228,42 @@ async def test_the_attempts_of_a_failure_are_in_the_record(monkeypatch) -> None:
     (attempt,) = entry["attempts"]
     assert (attempt["number"], attempt["idempotency_key"], attempt["next"]) == (1, "job-1:q", "fall_back")
     assert "401: key expired" in attempt["error"]
+
+
+PER_SHOT = Price(0, 10, 0, "a test", "2026-01-01")
+
+
+async def test_batches_end_when_another_is_not_worth_its_price(monkeypatch) -> None:
+    choice = BackendChoice("q", 100, 1_000, 2, 1_000, "test")
+    scene = Scene(monkeypatch, "ok", "ok", "ok", "ok", choice=choice, price=PER_SHOT)
+    told = await scene.run(monkeypatch)
+    assert [sent[1] for sent in scene.sent] == [250]  # one answer, seen 250 times
+    assert (told.shots, told.outcome) == (250, "OK")
+
+
+async def test_batches_go_on_while_there_is_something_new_and_are_paid_one_by_one(monkeypatch) -> None:
+    monkeypatch.setattr("solvers.quantum.adaptive.chance_of_better", lambda samples, batch: 1.0)
+    choice = BackendChoice("q", 100, 600, 2, 1_000, "test")
+    scene = Scene(monkeypatch, "ok", BackendUnavailable("q", "busy"), "ok", "ok", choice=choice, price=PER_SHOT)
+    told = await scene.run(monkeypatch)
+    keys = ["job-1:q", "job-1:q:batch2", "job-1:q:batch2", "job-1:q:batch3"]
+    assert [sent[0] for sent in scene.sent] == keys
+    assert [sent[1] for sent in scene.sent] == [250, 250, 250, 100]
+    assert (told.shots, scene.settled) == (600, [COST] * 3)
+    assert len({sent[3] for sent in scene.sent}) == 3  # each batch has a seed of its own
+
+
+async def test_a_batch_that_fails_leaves_what_is_there(monkeypatch) -> None:
+    monkeypatch.setattr("solvers.quantum.adaptive.chance_of_better", lambda samples, batch: 1.0)
+    choice = BackendChoice("q", 100, 600, 2, 1_000, "test")
+    scene = Scene(monkeypatch, "ok", BackendDenied("q", "401"), choice=choice, price=PER_SHOT)
+    told = await scene.run(monkeypatch)
+    assert (told.outcome, told.shots, scene.settled) == ("OK", 250, [COST, 0])
+
+
+@pytest.mark.parametrize(
+    ("price", "batch"),
+    [(Price(), 1_000), (Price(0, 1, 5), 1_000), (Price(0, 1, 0), 250), (Price(300_000, 1_450, 0), 414)],
+)
+def test_batches_are_for_backends_whose_shots_have_a_price_and_fees_stay_small(price, batch) -> None:
+    assert batch_shots(price, 1_000) == batch
