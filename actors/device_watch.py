@@ -69,7 +69,7 @@ class DeviceWatch:
         """Steps to be repeated for ever; each returns the pause after it, in seconds."""
         return [self._look, self._look_at_devices, *(self._heart(name) for name in self.watch.names)]
 
-    def views(self) -> list[BackendView]:
+    def views(self, overloaded: bool = False) -> list[BackendView]:
         """What planning sees of each backend that has been seen at all."""
         now_s = time.monotonic()
         return [
@@ -78,6 +78,7 @@ class DeviceWatch:
                     facts, available=facts.available and name not in self._unavailable and not self.watch.down(name)
                 ),
                 not self.watch.askable(name, now_s),
+                overloaded,
             )
             for name, facts in self.facts.items()
         ]

@@ -74,13 +74,18 @@ class Planner:
         """Jobs that an operator sent."""
         self.devices = DeviceWatch(names, store, self._selection, federation, went_down)
 
-    def attack(self, card: JobCard, busy: bool) -> Attack:
-        """The plan for a job that opens; ``busy``: others wait for workers, so nothing runs in its shadow."""
+    def attack(self, card: JobCard, waiting: int, workers: int) -> Attack:
+        """The plan for a job that opens while ``waiting`` others wait for one of ``workers``.
+
+        While any waits, nothing runs in its shadow; while more wait than there are workers, nothing runs on their cores
+        that is not a worker.
+        """
         now_s = time.time()
         if card.approved:
             self._approved.add(job_of(card.job_id))
-        attack = self._plan(card, card.policy, self.devices.views(), now_s)
-        return replace(attack, shadow=None if busy else self._shadow(card, now_s))
+        views = self.devices.views(overloaded=waiting >= max(1, workers))
+        attack = self._plan(card, card.policy, views, now_s)
+        return replace(attack, shadow=None if waiting else self._shadow(card, now_s))
 
     def over(self, seat: str) -> None:
         """A job is over."""

@@ -86,7 +86,7 @@ class Scheduler:
     async def open(self, card: JobCard) -> Opening:
         """Plan the attack on a job and queue it for workers."""
         now_s = time.time()
-        attack = self._planner.attack(card, busy=self._queue.queue_length > 0)
+        attack = self._planner.attack(card, self._queue.queue_length, len(self._idle) + len(self._held))
         self._cards[card.job_id] = card
         self._queue.enqueue(Ticket(card.job_id, card.tenant, card.policy.priority, card.want, card.finish_by_s, now_s))
         self._grant(now_s, opening=card.job_id)

@@ -16,10 +16,14 @@ from solvers.problem import Features, JsonObject
 
 @dataclass(frozen=True)
 class BackendView:
-    """What the scheduler sees of one backend now."""
+    """What the scheduler sees of one backend now.
+
+    ``overloaded``: more jobs wait than there are workers, and what runs on the same cores takes time from all of them.
+    """
 
     facts: BackendFacts
     circuit_open: bool = False
+    overloaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,8 @@ def _rule_out(view: BackendView, policy: Policy, remaining_s: float) -> Reason |
         return Reason.BACKEND_UNAVAILABLE
     if view.circuit_open:
         return Reason.CIRCUIT_OPEN
+    if view.overloaded and not external and facts.name not in policy.allowed_backends:
+        return Reason.OVERLOADED
     if max_kernel_variables(facts) < MIN_KERNEL_VARIABLES:
         return Reason.PROGRAM_TOO_LARGE
     if policy.max_shots < min(MIN_SHOTS, facts.max_shots):

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     BACKEND_TIMEOUT = "BACKEND_TIMEOUT"
     RESULT_CORRUPT = "RESULT_CORRUPT"
     RETRY_BUDGET_EXHAUSTED = "RETRY_BUDGET_EXHAUSTED"
+    OVERLOADED = "OVERLOADED"
 
     # Time and the house itself.
     NO_TIME = "NO_TIME"
@@ -89,6 +90,7 @@ _MEANINGS: dict[Reason, str] = {
     Reason.BACKEND_TIMEOUT: "the backend did not answer within the time allowed",
     Reason.RESULT_CORRUPT: "what the backend returned does not fit the program that was sent",
     Reason.RETRY_BUDGET_EXHAUSTED: "too many of the backend's calls are already retries",
+    Reason.OVERLOADED: "more jobs wait than there are workers, and this backend runs on the same cores",
     Reason.NO_TIME: "the backend cannot answer before the deadline",
     Reason.DEADLINE: "the deadline came first",
     Reason.NO_WORKER: "no worker was free before the deadline",

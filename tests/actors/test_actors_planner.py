@@ -49,7 +49,7 @@ def card(number: int = 1, approved: bool = False, **policy: Any) -> JobCard:
 
 def test_one_of_a_group_is_asked_and_another_takes_over_until_nobody_is_left(tmp_path: Path) -> None:
     made = planner(tmp_path, GROUP)
-    attack = made.attack(card(), busy=False)
+    attack = made.attack(card(), 0, 2)
     [first] = [choice.name for choice in attack.backends]
     made.devices.watch.gone(first, "killed", time.monotonic())
     second = made.substitute(card(), first, (first,), 0, 100, hedges=False)
@@ -61,7 +61,7 @@ def test_one_of_a_group_is_asked_and_another_takes_over_until_nobody_is_left(tmp
 
 
 def test_who_names_backends_gets_all_of_those(tmp_path: Path) -> None:
-    attack = planner(tmp_path, GROUP).attack(card(allowed_backends=("a", "b")), busy=False)
+    attack = planner(tmp_path, GROUP).attack(card(allowed_backends=("a", "b")), 0, 2)
     assert sorted(choice.name for choice in attack.backends) == ["a", "b"]
 
 
@@ -70,10 +70,10 @@ def test_an_operators_jobs_may_spend_what_they_ask_for_others_the_limit(tmp_path
     made = planner(tmp_path, {"approval_above_usd": 0.5}, ("a",), price)
     asked = Amounts(5_000_000, 10, 10)
     hybrid = {"profile": Profile.HYBRID, "budget_usd_micros": 5_000_000, "allowed_backends": ("a",)}
-    plain = made.attack(card(1, **hybrid), busy=False)
+    plain = made.attack(card(1, **hybrid), 0, 2)
     assert [skipped.reason for skipped in plain.skipped] == [Reason.APPROVAL_NEEDED]
     assert made.request_limit("job-1", asked).usd_micros == 500_000
-    granted = made.attack(card(2, approved=True, **hybrid), busy=False)
+    granted = made.attack(card(2, approved=True, **hybrid), 0, 2)
     assert [choice.name for choice in granted.backends] == ["a"]
     assert made.request_limit("job-2", asked) == asked
     made.over("job-2#me/1")
@@ -82,11 +82,20 @@ def test_an_operators_jobs_may_spend_what_they_ask_for_others_the_limit(tmp_path
 
 def test_a_share_of_classical_requests_has_a_shadow_unless_others_wait(tmp_path: Path) -> None:
     made = planner(tmp_path, {"shadow": {"share": 0.5}})
-    classical = [made.attack(card(k, profile=Profile.CLASSICAL), busy=False) for k in range(40)]
+    classical = [made.attack(card(k, profile=Profile.CLASSICAL), 0, 2) for k in range(40)]
     assert 8 <= sum(attack.shadow is not None for attack in classical) <= 32
     assert all(attack.backends == () for attack in classical)
-    assert all(made.attack(card(k, profile=Profile.CLASSICAL), busy=True).shadow is None for k in range(40))
-    assert made.attack(card(1), busy=False).shadow is None
+    assert all(made.attack(card(k, profile=Profile.CLASSICAL), 1, 2).shadow is None for k in range(40))
+    assert made.attack(card(1), 0, 2).shadow is None
+
+
+def test_while_more_jobs_wait_than_there_are_workers_nothing_else_runs_on_their_cores(tmp_path: Path) -> None:
+    made = planner(tmp_path, GROUP)
+    attack = made.attack(card(), 2, 2)
+    assert attack.backends == ()
+    assert {skipped.reason for skipped in attack.skipped} == {Reason.OVERLOADED}
+    assert made.attack(card(), 1, 2).backends
+    assert made.attack(card(allowed_backends=("a",)), 2, 2).backends, "who names a backend gets it"
 
 
 def test_a_canary_that_fails_is_rolled_back_and_stays_so_after_a_restart(tmp_path: Path) -> None:
@@ -100,4 +109,4 @@ def test_a_canary_that_fails_is_rolled_back_and_stays_so_after_a_restart(tmp_pat
     assert (entry["verdict"], entry["candidate"]) == ("ROLL_BACK", "b")
     again = planner(tmp_path, canaries)
     for k in range(20):
-        assert "b" not in [choice.name for choice in again.attack(card(k), busy=False).backends]
+        assert "b" not in [choice.name for choice in again.attack(card(k), 0, 2).backends]

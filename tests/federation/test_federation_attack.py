@@ -244,3 +244,10 @@ def test_of_interchangeable_backends_one_takes_part_and_nothing_is_missing_thoug
     assert sorted(names(attack)) == ["anneal", "qaoa-3"]
     assert reasons(attack) == {"qaoa-2": Reason.BACKEND_UNAVAILABLE, "qaoa": Reason.INTERCHANGEABLE}
     assert service_level(attack, {name: Outcome("OK") for name in names(attack)}) == ("FULL", "")
+
+
+def test_under_overload_what_runs_on_the_same_cores_is_left_out_and_that_is_a_degradation():
+    views = [BackendView(ANNEAL, overloaded=True), BackendView(VENDOR, overloaded=True)]
+    attack = plan_attack("routing", FEATURES, ("savings",), views, RICH, 60.0)
+    assert names(attack) == ["vendor"]
+    assert service_level(attack, {"vendor": Outcome("OK")}) == ("REDUCED", "OVERLOADED")
