@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.binary.annealing import AnnealingRun, Lengths, anneal
+from solvers.binary.annealing import LARGE_FIRST_SWEEPS, AnnealingRun, Lengths, anneal, lanes_for
 from solvers.binary.bounds import ROUNDING, lower_bound, terms_bound
 from solvers.binary.exact import MOST_VARIABLES, all_energies, spins_of_codes
 from solvers.binary.ising import Ising
@@ -17,7 +17,7 @@ from solvers.binary.memetic import Memetic
 from solvers.binary.pacing import Pacer, generator
 from solvers.binary.plan import SamplePlan
 from solvers.binary.pool import ReadPool
-from solvers.binary.presolve import Reduced, reduce
+from solvers.binary.presolve import LEAST_LOOKED_AT, Reduced, pays, reduce
 from solvers.binary.problem import BinaryProblem
 from solvers.strategy import Candidate, Context
 
@@ -25,6 +25,7 @@ MOST_TURN_SHARE = 0.9
 FILL_SWEEPS = 20
 """Sweeps of the reads that fill up a plan once the optimum is proved."""
 
+OPENING_SWEEPS = LARGE_FIRST_SWEEPS
 ELITES = 4
 STREAM = 2
 """Of chance: the annealing strategy beside this one draws from another, so that they do not do the same."""
@@ -118,10 +119,17 @@ class Portfolio:
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """A candidate at each improvement, then one with all reads."""
         pool, pacer, rng = ReadPool(problem), Pacer(context), generator(context, STREAM)
-        reduced = reduce(problem.ising, pacer.more)
+        worthwhile = pays(problem.ising)
+        if worthwhile and problem.num_variables > LEAST_LOOKED_AT:
+            # Presolve can take longer than a short anneal of the whole, which is told first.
+            reads = anneal(problem.ising, lanes_for(problem.num_variables), OPENING_SWEEPS, rng, pacer.more)
+            if pool.add(reads):
+                yield pool.candidate(self.name, context.seed)
+        reduced = reduce(problem.ising, pacer.more, worthwhile)
         parts = _exact(reduced, pacer)
         if parts is None:  # stopped before the small components were through
-            pool.add((2 * rng.integers(0, 2, (1, problem.num_variables)) - 1).astype(np.int8))
+            if pool.best_energy == np.inf:
+                pool.add((2 * rng.integers(0, 2, (1, problem.num_variables)) - 1).astype(np.int8))
             yield pool.candidate(self.name, context.seed, trace={**pacer.trace(), "sweeps": []})
             return
         large = [k for k, part in enumerate(parts) if part is None]
@@ -135,9 +143,9 @@ class Portfolio:
                 if search.ended:
                     continue
                 for rows, is_read in search.turn():
-                    known = {j: other.best for j, other in searches.items()}
-                    known |= {j: part for j, part in enumerate(parts) if part is not None}
-                    lifted = np.array([reduced.lift([{**known, k: row}[j] for j in range(len(parts))]) for row in rows])
+                    known = [searches[j].best if part is None else part for j, part in enumerate(parts)]
+                    given = [rows if j == k else part[None, :] for j, part in enumerate(known)]
+                    lifted = reduced.lift_rows(given, rows.shape[0])
                     if pool.add(lifted, counted=is_read):
                         yield pool.candidate(self.name, context.seed, lower_bound=min(bound, pool.best_energy))
         trace = {**pacer.trace(), "sweeps": [search.lengths.used for search in searches.values()]}

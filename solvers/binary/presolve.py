@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ LEANING, LEANING_SHARE = 0.5, 0.1
 """Fields of half the size of all couplings at a tenth of the variables make roof duality worth a try."""
 
 MOST_TERMS = 100_000
+SIGNS = tuple(tuple(product((-1, 1), repeat=k)) for k in range(4))
 TRIES_PER_BLOCK = 500
 
 LEAST_LOOKED_AT = 64
@@ -75,29 +76,39 @@ class Reduced:
 
     def lift(self, parts: list[NDArray[np.int8]]) -> NDArray[np.int8]:
         """An assignment of the whole, int8, shape ``(size,)``, from one of each component."""
-        whole = np.zeros(self.size, dtype=np.int8)
-        for where, part in zip(self.spins, parts, strict=True):
-            whole[where] = part
-        for step in reversed(self.steps):
-            local = step.field + sum(weight * int(whole[j]) for j, weight in step.couplings)
-            whole[step.spin] = -1 if local > 0 else 1
+        whole: NDArray[np.int8] = self.lift_rows([part[None, :] for part in parts], 1)[0]
         return whole
+
+    def lift_rows(self, parts: list[NDArray[np.int8]], count: int) -> NDArray[np.int8]:
+        """``count`` assignments of the whole, shape ``(count, size)``, from as many of each component or one for all."""
+        whole = np.zeros((self.size, count), dtype=np.int8)
+        for where, part in zip(self.spins, parts, strict=True):
+            whole[where] = part.T
+        for step in reversed(self.steps):
+            local = np.full(count, step.field)
+            for j, weight in step.couplings:
+                local += weight * whole[j]
+            whole[step.spin] = np.where(local > 0, -1, 1)
+        return np.ascontiguousarray(whole.T)
 
     def restrict(self, whole: NDArray[np.int8]) -> list[NDArray[np.int8]]:
         """The parts of assignments of the whole, shape ``(k, size)``, one array per component."""
         return [np.ascontiguousarray(whole[:, where]) for where in self.spins]
 
 
-def reduce(model: Ising, more: Callable[[], bool] = lambda: True) -> Reduced:
-    """``model`` after every rule, in components; ``more``, asked every few milliseconds, may end the rules early."""
+def reduce(model: Ising, more: Callable[[], bool] = lambda: True, rules: bool | None = None) -> Reduced:
+    """``model`` after every rule, in components; ``more``, asked every few milliseconds, may end the rules early.
+
+    ``rules`` says whether to apply any, when `pays` was asked before.
+    """
     work = _Work(model)
-    if _pays(model) and more():
+    if (pays(model) if rules is None else rules) and more():
         work.roof()
         work.exhaust(more)
     return work.result()
 
 
-def _pays(model: Ising) -> bool:
+def pays(model: Ising) -> bool:
     """Whether a first look at every spin finds enough to do."""
     n = model.size
     if n == 0 or model.weights.shape[0] > 2 * MOST_TERMS:
@@ -230,14 +241,15 @@ class _Work:
         field = self.field[i]
         around = tuple(self.links[i].items())
         neighbours = self._take_out(i, _Step(i, field, around))
-        signs = np.array(np.meshgrid(*[[-1, 1]] * len(around), indexing="ij")).reshape(len(around), 1 << len(around))
-        weights = np.array([weight for _, weight in around])
-        values = -np.abs(field + weights @ signs) if around else np.array([-abs(field)])
-        self.offset += float(values.mean())
+        values = [
+            (signs, -abs(field + sum(w * s for (_, w), s in zip(around, signs, strict=True))) / (1 << len(around)))
+            for signs in SIGNS[len(around)]
+        ]
+        self.offset += sum(value for _, value in values)
         for a, (j, _) in enumerate(around):
-            self.field[j] += float((values * signs[a]).mean())
+            self.field[j] += sum(signs[a] * value for signs, value in values)
         for a, b in combinations(range(len(around)), 2):
-            self._couple(around[a][0], around[b][0], float((values * signs[a] * signs[b]).mean()))
+            self._couple(around[a][0], around[b][0], sum(signs[a] * signs[b] * value for signs, value in values))
         return [j for j, _ in neighbours]
 
     def _couple(self, i: int, j: int, weight: float) -> None:
