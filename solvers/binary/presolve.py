@@ -80,7 +80,7 @@ class Reduced:
         return whole
 
     def lift_rows(self, parts: list[NDArray[np.int8]], count: int) -> NDArray[np.int8]:
-        """``count`` assignments of the whole, shape ``(count, size)``, from as many of each component or one for all."""
+        """``count`` assignments of the whole, shape ``(count, size)``; each component gives as many, or one for all."""
         whole = np.zeros((self.size, count), dtype=np.int8)
         for where, part in zip(self.spins, parts, strict=True):
             whole[where] = part.T
