@@ -1,0 +1,214 @@
+"""The way of a request through gateway, scheduler, coordinator and worker, in one process without Ray.
+
+Calls between actors are what they are on the cluster, copies and all; only the processes are missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from actors import names
+from actors.coordinator import Coordinator
+from actors.scheduler import Scheduler
+from actors.settings import Settings
+from actors.worker import Worker
+from benchmarks.service import invoice_request
+from protos.common_pb2 import FULL, INSURANCE, OPTIMAL
+from services.audit import verify_decision
+from services.solving import Solving
+from solvers import canonical
+from solvers.registry import problem_kind
+from store.errors import TooBusy
+from store.keys import Principal, Role
+from store.leases import JobState
+from store.store import Store
+
+_END = object()
+
+
+class _Handle:
+    """Stands for an actor's handle: every call is a copy of its arguments, answered by a copy of the result."""
+
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+        self.dead = False
+
+    def __getattr__(self, name: str) -> _Method:
+        return _Method(self, getattr(self._instance, name))
+
+
+class _Method:
+    def __init__(self, handle: _Handle, function: Callable[..., Any], streaming: bool = False) -> None:
+        self._handle, self._function, self._streaming = handle, function, streaming
+
+    def options(self, num_returns: str) -> _Method:
+        assert num_returns == "streaming"
+        return _Method(self._handle, self._function, streaming=True)
+
+    def remote(self, *arguments: Any) -> Any:
+        copied = _copy(arguments)
+        return self._stream(copied) if self._streaming else asyncio.ensure_future(self._call(copied))
+
+    async def _call(self, arguments: tuple[Any, ...]) -> Any:
+        if self._handle.dead:
+            raise ConnectionError("the actor is dead")
+        if asyncio.iscoroutinefunction(self._function):
+            return _copy(await self._function(*arguments))
+        return _copy(await asyncio.to_thread(self._function, *arguments))
+
+    async def _stream(self, arguments: tuple[Any, ...]) -> AsyncIterator[Awaitable[Any]]:
+        made = self._function(*arguments)
+        if isinstance(made, AsyncIterator):
+            async for item in made:
+                yield asyncio.sleep(0, _copy(item))
+            return
+        while (item := await asyncio.to_thread(next, made, _END)) is not _END:
+            yield asyncio.sleep(0, _copy(item))
+
+
+def _copy(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))
+
+
+class House:
+    """All actors of a small service and the part of its gateway that solves."""
+
+    def __init__(self, settings: Settings, handles: dict[str, _Handle]) -> None:
+        self.settings, self.handles = settings, handles
+        self.store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        self.solving = Solving(settings, self.store, frozenset())
+        self.principal = Principal("key", "acme", frozenset(Role))
+
+    async def ask(self, request: Any, **options: Any) -> Any:
+        accepted = await self.solving.accept(self.principal, "invoices", request, "c-1", **options)
+        return await self.solving.answer(accepted)
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    problem_kind("invoices").warm()
+    monkeypatch.setattr(os, "nice", lambda step: 0)
+    settings = Settings(
+        state_dir=str(tmp_path),
+        database_url=f"sqlite:///{tmp_path}/isinglass.db",
+        artifacts_url=str(tmp_path / "artifacts"),
+        workers=1,
+        coordinators=2,
+        max_queued_jobs=100,
+        max_message_bytes=10**7,
+        log_level="error",
+        backends=(),
+    )
+    before = asyncio.all_tasks()
+    handles: dict[str, _Handle] = {}
+    monkeypatch.setattr(names, "_handles", handles)
+    monkeypatch.setattr("actors.worker._warm", lambda: None)
+    monkeypatch.setattr("actors.coordinator.KINDS", ())
+    handles["worker-0"] = _Handle(_plain(Worker)(settings, "worker-0"))
+    handles["scheduler"] = _Handle(_plain(Scheduler)(settings))
+    for name in ("coordinator-0", "coordinator-1"):
+        handles[name] = _Handle(_plain(Coordinator)(settings, name))
+    made = House(settings, handles)
+    yield made
+    tasks = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    made.store.close()
+
+
+def _plain(remote: Any) -> Any:
+    """The class that Ray made an actor of."""
+    return remote.__ray_metadata__.modified_class
+
+
+async def test_a_request_is_proved_stored_and_recorded(house: House) -> None:
+    """The answer is what the store holds: plan, report and record, under a lease that was taken as it was accepted."""
+    response = await house.ask(invoice_request(1))
+    report = response.report
+    assert (report.status, report.service_level) == (OPTIMAL, FULL)
+    job = house.store.jobs.get(report.job_id)
+    assert (job.state, job.fencing_token, job.decision_id) == (JobState.SUCCEEDED, 1, report.decision_id)
+    assert job.holder in {"coordinator-0", "coordinator-1"}
+    states = [event.state for event in house.store.jobs.events(job.id)]
+    assert states[:2] == ["ACCEPTED", "RUNNING"]
+    assert states[-1] == "SUCCEEDED"
+    again = house.solving.stored_response(job)
+    assert again.plan == response.plan
+    assert again.report.objective == report.objective
+    assert verify_decision(house.store, report.decision_id, "acme").valid
+    record = house.store.decisions.get(report.decision_id).record
+    assert record["request_digest"] == job.request_digest
+    assert canonical.loads(house.store.artifacts.get(job.request_digest))["kind"] == "invoices"
+
+
+async def test_solver_time_is_within_the_time_of_the_call(house: House) -> None:
+    """What is said to be solver time is a worker's own, and every part is within the whole."""
+    timings = (await house.ask(invoice_request(2))).report.timings
+    assert 0.0 < timings.solver_s < timings.total_s
+    assert 0.0 < timings.store_s < timings.total_s
+    assert timings.queue_s + timings.solver_s < timings.total_s
+
+
+async def test_the_same_key_brings_the_same_answer(house: House) -> None:
+    """A repeated request is answered from the store, by the same job."""
+    request = invoice_request(3)
+    request.policy.idempotency_key = "k"
+    first, second = await house.ask(request), await house.ask(request)
+    assert first.report.job_id == second.report.job_id
+    assert first.plan == second.plan
+
+
+async def test_another_coordinator_takes_over_from_a_dead_one(house: House) -> None:
+    """A coordinator that cannot be reached costs its lease, not the answer."""
+    house.handles["coordinator-0"].dead = True
+    for seed in (4, 5):
+        report = (await house.ask(invoice_request(seed))).report
+        assert report.service_level == FULL
+        job = house.store.jobs.get(report.job_id)
+        assert (job.holder, job.state) == ("coordinator-1", JobState.SUCCEEDED)
+
+
+async def test_without_coordinators_the_insurance_is_committed(house: House) -> None:
+    """With nobody to solve, the gateway takes the lease and stores what it answers."""
+    house.handles["coordinator-0"].dead = house.handles["coordinator-1"].dead = True
+    report = (await house.ask(invoice_request(6))).report
+    assert (report.service_level, report.feasible) == (INSURANCE, True)
+    job = house.store.jobs.get(report.job_id)
+    assert (job.holder, job.state, job.decision_id) == ("gateway", JobState.SUCCEEDED, report.decision_id)
+
+
+async def test_while_the_store_is_away_the_insurance_answers_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is accepted, so the answer has no job; and the coordinators forget what they have begun."""
+
+    def away(**values: Any) -> None:
+        raise TooBusy("the database is away", 1.0)
+
+    monkeypatch.setattr(house.store.jobs, "accept", away)
+    report = (await house.ask(invoice_request(7))).report
+    assert (report.job_id, report.feasible, report.service_level) == ("", True, INSURANCE)
+    assert house.store.jobs.list("acme").items == ()
+
+
+async def test_a_submitted_job_is_leased_by_who_takes_it(house: House) -> None:
+    """Nobody waits for it: the job is accepted without a lease, and finished all the same."""
+    request = invoice_request(8)
+    accepted = await house.solving.accept(house.principal, "invoices", request, "c-1", awaited=False)
+    assert house.store.jobs.get(accepted.job_id).state is JobState.ACCEPTED
+    await house.solving.submit(accepted)
+    for _ in range(200):
+        if house.store.jobs.get(accepted.job_id).state.is_terminal:
+            break
+        await asyncio.sleep(0.05)
+    job = house.store.jobs.get(accepted.job_id)
+    assert (job.state, job.fencing_token) == (JobState.SUCCEEDED, 1)
