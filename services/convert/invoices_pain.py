@@ -201,7 +201,8 @@ def _document(transfers: list[_Transfer], debtor: Debtor, ibans: Mapping[str, st
         for transfer in members:
             _transfer(block, transfer)
     indent(root)
-    return tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    written: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
 
 
 def _transfer(block: Element, transfer: _Transfer) -> None:
