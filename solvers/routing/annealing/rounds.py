@@ -21,8 +21,8 @@ ROUNDS = 12
 LEAST_ROUND_S = 0.5
 """A round lasts at least so long: each begins with looking for neighbours."""
 
-HOT, COLD = 0.2, 0.01
-"""Temperatures, in mean distances to the nearest stops. Large problems have time for a few thousand steps a stop."""
+HOT, COLD = 0.7, 0.02
+"""Temperatures, in mean distances to the nearest stops. Colder starts are worse even at 500 steps a stop."""
 
 
 class Rounds:
