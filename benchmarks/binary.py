@@ -93,7 +93,7 @@ def _tasks(
             arrays = {name: getattr(problem, name) for name in names}
             np.savez(saved[work.name], vartype=problem.vartype.value, **arrays)
             sizes[work.name] = problem.num_variables
-        near = best - (1.0 - NEAR) * best if best < 0 else best
+        near = NEAR * work.best if work.best < 0 else work.best
         task = {"id": f"{part} {work.name} {seed}", "part": part, "name": work.name, "seed": seed, "what": "race"}
         task |= {"model": saved[work.name], "seconds": seconds.get(part, 0.0), "best": best + 1e-9 * abs(best)}
         tasks.append(task | {"near": near, "peers": list(peers), "size": sizes[work.name]} | more)

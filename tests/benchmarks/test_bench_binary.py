@@ -137,3 +137,13 @@ def test_a_share_of_tabu_search_is_taken_only_where_it_never_lost_and_gained_mor
     assert binary_members.winner({0.0: [1e-3, 0.0], 0.3: [0.0, 0.0], 0.7: [0.0, 1e-6]}) == 0.3
     assert binary_members.winner({0.0: [1e-5, 0.0], 0.3: [0.0, 0.0]}) == 0.0
     assert binary_members.winner({0.0: [1e-3, 0.0], 0.3: [0.0, 1e-4]}) == 0.0
+
+
+def test_every_race_is_timed_to_99_percent_of_the_best_known(tmp_path):
+    graph = tmp_path / "G1.txt"
+    graph.write_text("3 3\n1 2 100\n2 3 100\n1 3 100\n")
+    work = binary_data.Work("G1", "gset", graph, -200.0)
+    seconds = {"graphs": 1.0, "targets": 1.0}
+    tasks, _ = binary._tasks(tmp_path, {"graphs": [work]}, seconds, True, ("graphs", "targets"))
+    assert [(task["part"], task["near"]) for task in tasks] == [("graphs", -198.0), ("targets", -198.0)]
+    assert [round(task["best"], 3) for task in tasks] == [-200.0, -198.0]
