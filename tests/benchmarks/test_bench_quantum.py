@@ -47,6 +47,15 @@ def test_samples_of_one_distribution_pass_and_of_two_fail():
     assert not quantum_noise.compare(CostModel((), np.zeros(6), np.zeros((6, 6)), 0.0), first, paired)["same"]
 
 
+def test_histograms_of_one_distribution_pass_and_of_two_fail():
+    rng = np.random.default_rng(3)
+    chances = rng.dirichlet(np.ones(40))
+    first, second = rng.multinomial(20_000, chances), rng.multinomial(50_000, chances)
+    assert quantum_noise.p_of_counts(first, second) > 1e-3
+    other = rng.multinomial(50_000, (chances + rng.dirichlet(np.ones(40)) / 10) / 1.1)
+    assert quantum_noise.p_of_counts(first, other) < 1e-3
+
+
 def test_every_arm_of_a_kernel_is_counted_by_the_shots_that_meet_the_optimum():
     case = next(iter(kernel_cases.cases("route pools", 8, 1)))
     row = kernels._exact(case, kernels.QaoaSettings(layers=2, evaluations=10), 200)
