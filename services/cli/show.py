@@ -157,8 +157,8 @@ def _show_why(plan: InvoicePlan) -> None:
             )
             for a in plan.alternatives
         ]
-        headers = ("objective", "expected cost", "CVaR", "best in", "differs in")
-        print_table("Alternatives", headers, others, numeric=headers[:4], wrap=("differs in",))
+        columns = ("objective", "expected cost", "CVaR", "best in", "differs in")
+        print_table("Alternatives", columns, others, numeric=columns[:4], wrap=columns[4:])
 
 
 def _change(decision: InvoiceDecision) -> str:

@@ -58,7 +58,7 @@ def test_a_plan_is_written_for_the_bank(run: Run, tmp_path: Path) -> None:
     outcome = run("solve", outage_day.FILE, "--payments", target, "--debtor", "Example AG", "--json")
     assert outcome.code == 0, outcome.err
     root = ET.parse(target).getroot()
-    ids = [e.text for e in root.iter(f"{{{NAMESPACE}}}EndToEndId")]
+    ids = [e.text or "" for e in root.iter(f"{{{NAMESPACE}}}EndToEndId")]
     assert sorted(ids) == sorted(payment["end_to_end_id"] for payment in outcome.json["payments"])
 
 
