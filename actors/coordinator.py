@@ -13,7 +13,7 @@ from ray.exceptions import RayError
 
 from actors import logs
 from actors.heartbeat import LEASE_S
-from actors.messages import Incumbent, Outcome, SolveOrder
+from actors.messages import Incumbent, Outcome, SolveOrder, Stored
 from actors.names import SCHEDULER, actor, worker_name
 from actors.restore import restore_order
 from actors.seat import job_of
@@ -31,6 +31,7 @@ _RECOVER_S = 1.0
 _PULSE_S = 0.5
 _TAKEOVERS_MOST = 20
 _RECOVER_MOST = 16
+_NEWS_KEPT = 1_000
 _STEP_BACK = 5
 """Niceness: behind the gateway, before solvers."""
 
@@ -45,6 +46,7 @@ class Coordinator:
         self._settings, self._name = settings, name
         self._store = open_store(settings)
         self._jobs: dict[str, Solve] = {}
+        self._news: dict[str, Stored] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._warming = self._keep(self._warm())
         self._keep(self._stop_orphans())
@@ -96,6 +98,16 @@ class Coordinator:
         """Start on a job and return; nobody waits for its outcome."""
         self._keep(self._run_quietly(self._new(order)))
 
+    async def stored(self, news: Stored) -> None:
+        """The job of a pending order is in the store now."""
+        solve = self._jobs.get(news.job_id)
+        if solve is not None:
+            await solve.accepted(news)
+            return
+        self._news[news.job_id] = news  # it has overtaken its order
+        while len(self._news) > _NEWS_KEPT:
+            self._news.pop(next(iter(self._news)))
+
     async def offer(self, job_id: str, plan: Any) -> None:
         """The insurance plan of a job that is being solved."""
         solve = self._jobs.get(job_id)
@@ -140,7 +152,10 @@ class Coordinator:
     async def _run(self, solve: Solve) -> Outcome:
         job_id = solve.order.job_id
         self._jobs[job_id] = solve
+        news = self._news.pop(job_id, None)
         try:
+            if news is not None:
+                solve.early(news)
             return await solve.run()
         finally:
             solve.close_watchers()

@@ -68,6 +68,8 @@ class SolveOrder:
         Take the lease even from a coordinator that seems to hold it: the gateway saw it die.
     token
         Fencing token of the lease when the job was accepted for this coordinator; ``None``: it takes one itself.
+    pending
+        The job is still being stored: `Stored` follows, and nothing may be written or spent before.
 
     """
 
@@ -85,7 +87,18 @@ class SolveOrder:
     insurance_bound: float | None = None
     takeover: bool = False
     token: int | None = None
+    pending: bool = False
     approved: bool = False
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What follows a pending order once its job is in the store; ``insurance`` as in the order, if ready by then."""
+
+    job_id: str
+    request_digest: str
+    insurance: Any = None
+    insurance_bound: float | None = None
 
 
 @dataclass(frozen=True)

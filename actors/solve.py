@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from actors.candidates import Candidates
 from actors.finish import Finish
 from actors.heartbeat import LEASE_S, keep_lease
 from actors.lanes import STOP_S, Lanes
-from actors.messages import Box, Incumbent, Outcome, SolveOrder, Trail
+from actors.messages import Box, Incumbent, Outcome, SolveOrder, Stored, Trail
 from actors.names import worker_name
 from actors.relay import Relay
 from actors.scheduler import Opening
@@ -27,6 +28,7 @@ from actors.upkeep import Events, observations_of
 from federation.attack import Attack
 from federation.reasons import Reason
 from federation.report import Contribution
+from solvers.errors import NotFound
 from solvers.registry import problem_kind
 from solvers.stop import Deadline
 from solvers.strategy import Context
@@ -87,6 +89,11 @@ class Solve:
         self.aftermath: list[asyncio.Task[None]] = []
         """What goes on after the answer has left: workers are given back."""
         self.observations: tuple[Observation, ...] = ()
+        self._is_stored = not order.pending
+        self._stored = asyncio.Event()
+        """Set when it is known whether the job is in the store: nothing is written before."""
+        if self._is_stored:
+            self._stored.set()
         self.draft: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         """The outcome once it stands, before it is committed; ``None`` when there will be none."""
         self.began_s = time.time()
@@ -155,7 +162,7 @@ class Solve:
             if order.problem.ref is not None:
                 self.candidates.problem = await asyncio.to_thread(order.problem.open)
                 # The object is the gateway's and dies with it: workers get one of our own.
-                self.order = order = replace(order, problem=Box.pack(self.problem))
+                self.order = order = replace(self.order, problem=Box.pack(self.problem))
             else:
                 self.candidates.problem = order.problem.open()
             accepted = [s.name for s in self.kind.strategies if s.accepts(self.problem)]
@@ -166,8 +173,8 @@ class Solve:
                 self.token = await self._timed_store(
                     self.store.jobs.lease, order.job_id, self.coordinator, LEASE_S, datetime.now(UTC), order.takeover
                 )
-            background.append(asyncio.create_task(keep_lease(self)))
-            background.append(asyncio.create_task(Events(self).run()))
+            background.append(asyncio.create_task(self._once_stored(keep_lease)))
+            background.append(asyncio.create_task(self._once_stored(lambda solve: Events(solve).run())))
             insuring = asyncio.create_task(self._insure())
             background.append(insuring)
             opened = await opening
@@ -184,6 +191,7 @@ class Solve:
             await asyncio.gather(*background, return_exceptions=True)
         if self.incumbent is None and not self.candidates.proved_infeasible:
             await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
+        await self._until_stored()
         outcome = await Finish(self).commit()
         self.observations = observations_of(self, outcome.report)
         if self.attack is not None and self.attack.shadow is not None and not self.cancelled:
@@ -208,6 +216,18 @@ class Solve:
         self._relays = [] if self.attack is None else [Relay(self, choice) for choice in self.attack.backends]
         tasks = [asyncio.create_task(relay.run()) for relay in self._relays]
         return [*tasks, asyncio.create_task(self._end_when_exhausted(tasks))]
+
+    async def _until_stored(self) -> None:
+        """Raises `NotFound` when the job is not stored in time, or was given up before."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stored.wait(), max(0.0, self.order.finish_by_s - time.time()))
+        if not self._is_stored:
+            raise NotFound("job", self.order.job_id)
+
+    async def _once_stored(self, work: Callable[[Solve], Awaitable[None]]) -> None:
+        await self._stored.wait()
+        if self._is_stored:
+            await work(self)
 
     async def _wait(self) -> None:
         left_s = self.solve_until_s - time.time()
@@ -252,6 +272,25 @@ class Solve:
         want = max(1, min(self.settings.workers, len(self._lanes.runs(strategies))))
         return await self.seat.open(strategies, want)
 
+    def early(self, news: Stored) -> None:
+        """The news may come before anything was begun: the insurance in it is the order's."""
+        self.order = replace(
+            self.order,
+            request_digest=news.request_digest,
+            insurance=news.insurance,
+            insurance_bound=news.insurance_bound,
+            pending=False,
+        )
+        self._is_stored = True
+        self._stored.set()
+
+    async def accepted(self, news: Stored) -> None:
+        """The job is in the store, under the digest of its request."""
+        self.early(news)
+        if news.insurance is not None and self.problem is not None:  # else it is the order's by now
+            version = self.kind.insurance.version
+            await self.consider(news.insurance, news.insurance_bound, "insurance", "", version)
+
     async def offer(self, plan: Any) -> None:
         """The gateway's insurance plan, when it came after the order."""
         if self.order.policy.replayable:
@@ -264,6 +303,7 @@ class Solve:
         self.cancelled = True
         self.reason = Reason.CANCELLED
         self.done.set()
+        self._stored.set()
 
     def incumbents(self) -> AsyncIterator[Incumbent]:
         """Improving plans until the job ends."""
@@ -278,6 +318,8 @@ class Solve:
     async def _insure(self) -> None:
         """A first incumbent: the gateway's, or our own for a job that nobody waits for or that was taken over."""
         plan = self.order.insurance
+        if self.order.pending:  # it comes with the news that the job is stored, or is offered a little later
+            return
         if plan is None:
             started = time.perf_counter()
             plan = await asyncio.to_thread(self._own_insurance)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import secrets
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from actors.messages import Box, SolveOrder
 from actors.names import SCHEDULER, actor
 from actors.settings import Settings
 from federation.admission import admit
-from federation.policy import Policy
+from federation.policy import Policy, Profile
 from services.background import Background, result_of
 from services.convert.common import policy_from_message, policy_to_json
 from services.insurance import Insurance, Insured
@@ -27,7 +28,7 @@ from services.kinds import ServiceKind, service_kinds
 from solvers import canonical
 from solvers.errors import FieldViolation, IdempotencyConflict, InvalidProblem, TooBusy
 from solvers.registry import problem_kind
-from store.jobs import AcceptedJob
+from store.jobs import AcceptedJob, new_job_id
 from store.keys import Principal, Role
 from store.store import Store
 
@@ -41,7 +42,8 @@ class Accepted:
     """A job that is in the store. ``guard_at_s`` (monotonic): when the insurance takes over.
 
     ``coordinator``: who it was leased to as it was accepted; empty when nobody waits for it. ``store_s``: how long
-    storing it took.
+    storing it took. ``call``: the coordinator's answer to come, where it was asked while the job was being stored, by
+    the name of ``drawn_id``.
     """
 
     kind: ServiceKind
@@ -54,6 +56,8 @@ class Accepted:
     insurance: Future[Insured]
     coordinator: str = ""
     store_s: float = 0.0
+    call: Any = None
+    drawn_id: str = ""
 
 
 class Acceptance:
@@ -70,9 +74,18 @@ class Acceptance:
         """Calls being answered: many may end at the same moment."""
 
     async def accept(
-        self, principal: Principal, kind_name: str, request: Any, correlation_id: str, coordinator: str
+        self,
+        principal: Principal,
+        kind_name: str,
+        request: Any,
+        correlation_id: str,
+        coordinator: str,
+        hand_over: Callable[[SolveOrder], Any] | None = None,
     ) -> Accepted:
         """Validate everything, store the job, start its insurance.
+
+        With ``hand_over``, a job that is certain to be new and that spends nothing is handed over while it is being
+        stored: its order is pending, and `actors.messages.Stored` is to follow.
 
         Where the caller waits, the job is leased to ``coordinator`` in the same step; nobody waits when that is empty,
         and then there is no insurance either. While the store does not answer, a caller who waits gets the insurance
@@ -103,15 +116,30 @@ class Acceptance:
         # However long the queue is, the insurance answers by the deadline: only a full queue turns a request away.
         admit(self._queue_length, self._workers, _SERVICE_S, math.inf, self._settings.max_queued_jobs)
         guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self.in_flight, size)
+        order = SolveOrder(
+            job_id=new_job_id(now),
+            tenant=principal.tenant,
+            project=request.project,
+            kind=kind_name,
+            correlation_id=correlation_id,
+            request_digest="",
+            policy=policy,
+            problem=Box.pack(problem),
+            accepted_at=now,
+            finish_by_s=time.time() + guard_at_s - time.monotonic() - commit_s(policy.deadline_s),
+            token=1 if awaited else None,
+            pending=True,
+            approved=Role.OPERATOR in principal.roles,
+        )
+        # Before the insurance, which would have the interpreter for itself for a moment.
+        call = None
+        if hand_over is not None and awaited and _spends_nothing(policy):
+            call = hand_over(order)
         insurance = (
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
         storing_s = time.monotonic()
-        storing = self._background.spawn(
-            asyncio.to_thread(
-                self._store_job, principal.tenant, kind, problem, request, policy, correlation_id, now, coordinator
-            )
-        )
+        storing = self._background.spawn(asyncio.to_thread(self._store_job, kind, problem, request, order, coordinator))
         try:
             digest, job = await asyncio.wait_for(
                 asyncio.shield(storing), max(0.01, guard_at_s - commit_s(policy.deadline_s) - time.monotonic())
@@ -124,22 +152,21 @@ class Acceptance:
                 raise TooBusy("the store does not answer, so nothing can be accepted", 1.0) from error
             digest, job = "", AcceptedJob("", is_new=True)
         store_s = time.monotonic() - storing_s
-        order = SolveOrder(
-            job_id=job.job_id,
-            tenant=principal.tenant,
-            project=request.project,
-            kind=kind_name,
-            correlation_id=correlation_id,
-            request_digest=digest,
-            policy=policy,
-            problem=Box.pack(problem),
-            accepted_at=now,
-            finish_by_s=time.time() + guard_at_s - time.monotonic() - commit_s(policy.deadline_s),
-            token=job.token or None,
-            approved=Role.OPERATOR in principal.roles,
-        )
+        drawn_id = order.job_id
+        order = replace(order, job_id=job.job_id, request_digest=digest, token=job.token or None, pending=False)
         return Accepted(
-            kind, job.job_id, job.is_new, problem, order, received_s, guard_at_s, insurance, coordinator, store_s
+            kind,
+            job.job_id,
+            job.is_new,
+            problem,
+            order,
+            received_s,
+            guard_at_s,
+            insurance,
+            coordinator,
+            store_s,
+            call,
+            drawn_id,
         )
 
     def _convert(self, kind: ServiceKind, request: Any) -> tuple[Any, Policy]:
@@ -162,16 +189,9 @@ class Acceptance:
         return problem, policy
 
     def _store_job(
-        self,
-        tenant: str,
-        kind: ServiceKind,
-        problem: Any,
-        request: Any,
-        policy: Policy,
-        correlation_id: str,
-        now: datetime,
-        coordinator: str,
+        self, kind: ServiceKind, problem: Any, request: Any, order: SolveOrder, coordinator: str
     ) -> tuple[str, AcceptedJob]:
+        policy, now = order.policy, order.accepted_at
         stored = canonical.dumps(
             {
                 "kind": kind.name,
@@ -182,7 +202,7 @@ class Acceptance:
         )
         digest, durable = self._store.artifacts.put_beside(stored)
         job = self._store.jobs.accept(
-            tenant=tenant,
+            tenant=order.tenant,
             kind=kind.name,
             request_digest=digest,
             idempotency_key=policy.idempotency_key or None,
@@ -190,11 +210,12 @@ class Acceptance:
             priority=policy.priority,
             labels=dict(policy.labels),
             policy_json=policy.to_json(),
-            correlation_id=correlation_id,
+            correlation_id=order.correlation_id,
             now=now,
             holder=coordinator,
             ttl_s=LEASE_S,
             durable=durable,
+            job_id=order.job_id,
         )
         return digest, job
 
@@ -208,6 +229,11 @@ class Acceptance:
             else:
                 self._queue_length, self._workers = pulse.queue_length, pulse.workers
             await asyncio.sleep(_PULSE_S)
+
+
+def _spends_nothing(policy: Policy) -> bool:
+    """Whether a job may be begun before it is stored: new for certain, no backend, nothing to be replayed."""
+    return policy.profile is Profile.CLASSICAL and not policy.idempotency_key and not policy.replayable
 
 
 def reply_s(deadline_s: float, in_flight: int = 0, size_bytes: int = 0) -> float:

@@ -279,7 +279,7 @@ class Gateway:
         if message is not None:
             yield message
             return
-        accepted = await self._solving.accept(call.principal, kind, request, call.correlation_id)
+        accepted = await self._solving.accept(call.principal, kind, request, call.correlation_id, streamed=True)
         async for message in self._solving.stream(accepted):
             yield message
         if key is not None and message is not None and message.report.decision_id:

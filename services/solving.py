@@ -13,7 +13,7 @@ from typing import Any
 from ray.exceptions import RayError
 
 from actors import logs
-from actors.messages import Outcome, SolveOrder
+from actors.messages import Outcome, SolveOrder, Stored
 from actors.names import actor, coordinator_name
 from actors.settings import Settings
 from federation.reasons import Reason
@@ -43,11 +43,53 @@ class Solving:
         self._turn = itertools.count()
 
     async def accept(
-        self, principal: Principal, kind_name: str, request: Any, correlation_id: str, awaited: bool = True
+        self,
+        principal: Principal,
+        kind_name: str,
+        request: Any,
+        correlation_id: str,
+        awaited: bool = True,
+        streamed: bool = False,
     ) -> Accepted:
-        """As `Acceptance.accept`, for the coordinator whose turn it is where the caller waits (``awaited``)."""
+        """As `Acceptance.accept`, for the coordinator whose turn it is where the caller waits (``awaited``).
+
+        An answer that is not ``streamed`` is asked for while the job is being stored, where that can be.
+        """
         coordinator = self._next_coordinator() if awaited else ""
-        return await self._acceptance.accept(principal, kind_name, request, correlation_id, coordinator)
+
+        handed: list[str] = []
+
+        def hand_over(order: SolveOrder) -> Any:
+            handed.append(order.job_id)
+            try:
+                return actor(coordinator).solve.remote(order)
+            except (RayError, ValueError):  # no such actor just now: asked again once the job is stored
+                return None
+
+        early = hand_over if awaited and not streamed else None
+        try:
+            accepted = await self._acceptance.accept(principal, kind_name, request, correlation_id, coordinator, early)
+        except asyncio.CancelledError:  # the client went away at once: nobody tells the coordinator any more
+            for job_id in handed:
+                actor(coordinator).cancel.remote(job_id)
+            raise
+        if accepted.call is not None:
+            self._tell_stored(accepted)
+        return accepted
+
+    def _tell_stored(self, accepted: Accepted) -> None:
+        """Tell the coordinator that a pending order's job is stored, or, where the store failed, to give it up."""
+        order = self._with_insurance(accepted)
+        try:
+            if accepted.job_id:
+                news = Stored(order.job_id, order.request_digest, order.insurance, order.insurance_bound)
+                actor(accepted.coordinator).stored.remote(news)
+                if order.insurance is None:
+                    self._background.spawn(self._offer(accepted, accepted.coordinator))
+            else:
+                actor(accepted.coordinator).cancel.remote(accepted.drawn_id)
+        except (RayError, ValueError) as error:
+            logs.logger().warning("coordinator_unreachable", job_id=order.job_id, error=type(error).__name__)
 
     def upkeep(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs as long as the gateway does."""
@@ -137,10 +179,11 @@ class Solving:
             offering: asyncio.Task[None] | None = None
             drafting: asyncio.Task[Draft | None] | None = None
             try:
-                call = actor(name).solve.remote(order)
+                early = accepted.call if name == accepted.coordinator else None
+                call = early if early is not None else actor(name).solve.remote(order)
                 drafting = self._background.spawn(self._draft(accepted, name))
                 self._background.spawn(self._prepare(accepted))
-                if order.insurance is None:
+                if order.insurance is None and early is None:
                     offering = self._background.spawn(self._offer(accepted, name))
                 outcome: Outcome = await asyncio.wait_for(result_of(call), accepted.guard_at_s - time.monotonic())
             except TimeoutError:

@@ -98,6 +98,11 @@ _by_key = select(jobs.c.id, jobs.c.request_digest).where(
 )
 
 
+def new_job_id(now: datetime) -> str:
+    """An id to accept a job under, for callers that must name it before it is stored."""
+    return new_id("job", now)
+
+
 def _job(row: Row[Any]) -> Job:
     values = {name: row._mapping[name] for name in _FIELDS}
     values["state"] = JobState(values["state"])
@@ -134,12 +139,14 @@ class Jobs:
         holder: str = "",
         ttl_s: float = 0.0,
         durable: Callable[[], object] | None = None,
+        job_id: str = "",
     ) -> AcceptedJob:
         """Accept a job; it is durable when this returns.
 
         With a ``holder`` it is accepted and leased to him for ``ttl_s`` seconds in one step: it is RUNNING then, and
         recovery's to claim when he does not keep the lease. ``durable`` waits for the request's artifact, see
-        `store.artifacts.Artifacts.put_beside`; it is called last of all, and what it raises undoes the job.
+        `store.artifacts.Artifacts.put_beside`; it is called last of all, and what it raises undoes the job. ``job_id``
+        is an id drawn before by `new_job_id`; a new one without it.
 
         The same ``idempotency_key`` (an empty one is none) with the same ``request_digest`` is the same job, however
         many ask at once.
@@ -158,7 +165,7 @@ class Jobs:
         token = 1 if holder else 0
         states = [JobState.ACCEPTED, JobState.RUNNING] if holder else [JobState.ACCEPTED]
         row = {
-            "id": new_id("job", now),
+            "id": job_id or new_job_id(now),
             "tenant": tenant,
             "kind": kind,
             "state": states[-1].value,
@@ -177,13 +184,13 @@ class Jobs:
             "event_sequence": len(states),
         }
         with self._database.write() as connection:
-            job_id = connection.execute(_inserts[connection.dialect.name], row).scalar_one_or_none()
-            if job_id is not None:
+            inserted = connection.execute(_inserts[connection.dialect.name], row).scalar_one_or_none()
+            if inserted is not None:
                 for sequence, state in enumerate(states, 1):
-                    write_event(connection, job_id, sequence, now, state.value)
+                    write_event(connection, inserted, sequence, now, state.value)
                 if durable is not None:
                     durable()
-                return AcceptedJob(job_id, is_new=True, token=token)
+                return AcceptedJob(inserted, is_new=True, token=token)
             earlier = connection.execute(_by_key, {"b_tenant": tenant, "b_key": idempotency_key}).one()
         if earlier.request_digest != request_digest:
             raise IdempotencyConflict(str(idempotency_key), earlier.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from actors.scheduler import Scheduler
 from actors.settings import Settings
 from actors.worker import Worker
 from benchmarks.service import invoice_request
-from protos.common_pb2 import FULL, INSURANCE, OPTIMAL
+from protos.common_pb2 import FULL, INSURANCE, OPTIMAL, SIMULATE
 from services.audit import verify_decision
 from services.solving import Solving
 from solvers import canonical
@@ -87,6 +88,11 @@ class House:
         self.solving = Solving(settings, self.store, frozenset())
         self.principal = Principal("key", "acme", frozenset(Role))
 
+    def jobs(self) -> set[str]:
+        """Ids of the jobs that coordinators work on."""
+        coordinators = (handle._instance for name, handle in self.handles.items() if name.startswith("coordinator"))
+        return {job_id for coordinator in coordinators for job_id in coordinator._jobs}
+
     async def ask(self, request: Any, **options: Any) -> Any:
         accepted = await self.solving.accept(self.principal, "invoices", request, "c-1", **options)
         return await self.solving.answer(accepted)
@@ -150,6 +156,72 @@ async def test_a_request_is_proved_stored_and_recorded(house: House) -> None:
     assert canonical.loads(house.store.artifacts.get(job.request_digest))["kind"] == "invoices"
 
 
+async def test_solving_begins_while_the_job_is_being_stored(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the store, a classical job is at work before, and nothing of it is written until it is stored."""
+    accept = house.store.jobs.accept
+    begun: list[bool] = []
+
+    def slowly(**values: Any) -> Any:
+        time.sleep(0.5)
+        begun.append(values["job_id"] in house.jobs() and house.store.jobs.list("acme").items == ())
+        return accept(**values)
+
+    monkeypatch.setattr(house.store.jobs, "accept", slowly)
+    report = (await house.ask(invoice_request(9))).report
+    assert begun == [True]
+    assert (report.status, report.service_level) == (OPTIMAL, FULL)
+    job = house.store.jobs.get(report.job_id)
+    assert house.store.decisions.get(report.decision_id).record["request_digest"] == job.request_digest
+    assert verify_decision(house.store, report.decision_id, "acme").valid
+
+
+@pytest.mark.parametrize("change", [{"idempotency_key": "k"}, {"replayable": True}, {"profile": SIMULATE}])
+async def test_what_may_not_be_new_or_may_spend_waits_for_the_store(
+    house: House, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """Work on a job that may be a repetition, must be repeatable, or asks backends begins once it is stored."""
+    accept = house.store.jobs.accept
+    begun: list[bool] = []
+
+    def slowly(**values: Any) -> Any:
+        time.sleep(0.2)
+        begun.append(values["job_id"] in house.jobs())
+        return accept(**values)
+
+    monkeypatch.setattr(house.store.jobs, "accept", slowly)
+    request = invoice_request(10)
+    for name, value in change.items():
+        setattr(request.policy, name, value)
+    report = (await house.ask(request)).report
+    assert begun == [False]
+    assert report.feasible
+    assert house.store.jobs.get(report.job_id).decision_id == report.decision_id
+
+
+async def test_a_client_that_leaves_at_once_leaves_nothing_running(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who goes away while the job is being stored takes the work on it with him."""
+    accept = house.store.jobs.accept
+
+    def slowly(**values: Any) -> Any:
+        time.sleep(0.3)
+        return accept(**values)
+
+    monkeypatch.setattr(house.store.jobs, "accept", slowly)
+    asking = asyncio.create_task(house.ask(invoice_request(11)))
+    await asyncio.sleep(0.1)
+    assert house.jobs()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    for _ in range(100):
+        if not house.jobs():
+            break
+        await asyncio.sleep(0.02)
+    assert not house.jobs()
+
+
 async def test_solver_time_is_within_the_time_of_the_call(house: House) -> None:
     """What is said to be solver time is a worker's own, and every part is within the whole."""
     timings = (await house.ask(invoice_request(2))).report.timings
@@ -198,6 +270,11 @@ async def test_while_the_store_is_away_the_insurance_answers_alone(
     report = (await house.ask(invoice_request(7))).report
     assert (report.job_id, report.feasible, report.service_level) == ("", True, INSURANCE)
     assert house.store.jobs.list("acme").items == ()
+    for _ in range(100):
+        if not house.jobs():
+            break
+        await asyncio.sleep(0.02)
+    assert not house.jobs()
 
 
 async def test_a_submitted_job_is_leased_by_who_takes_it(house: House) -> None:
