@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +23,11 @@ from actors.scheduler import Opening
 from actors.seat import Seat
 from actors.settings import Settings
 from actors.shadow import Shadow
+from actors.storing import Storing
 from actors.upkeep import Events, observations_of
 from federation.attack import Attack
 from federation.reasons import Reason
 from federation.report import Contribution
-from solvers.errors import NotFound
 from solvers.registry import problem_kind
 from solvers.stop import Deadline
 from solvers.strategy import Context
@@ -89,11 +88,7 @@ class Solve:
         self.aftermath: list[asyncio.Task[None]] = []
         """What goes on after the answer has left: workers are given back."""
         self.observations: tuple[Observation, ...] = ()
-        self._is_stored = not order.pending
-        self._stored = asyncio.Event()
-        """Set when it is known whether the job is in the store: nothing is written before."""
-        if self._is_stored:
-            self._stored.set()
+        self._storing = Storing(order.pending)
         self.draft: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         """The outcome once it stands, before it is committed; ``None`` when there will be none."""
         self.began_s = time.time()
@@ -173,8 +168,8 @@ class Solve:
                 self.token = await self._timed_store(
                     self.store.jobs.lease, order.job_id, self.coordinator, LEASE_S, datetime.now(UTC), order.takeover
                 )
-            background.append(asyncio.create_task(self._once_stored(keep_lease)))
-            background.append(asyncio.create_task(self._once_stored(lambda solve: Events(solve).run())))
+            background.append(asyncio.create_task(self._storing.then(lambda: keep_lease(self))))
+            background.append(asyncio.create_task(self._storing.then(Events(self).run)))
             insuring = asyncio.create_task(self._insure())
             background.append(insuring)
             opened = await opening
@@ -191,7 +186,7 @@ class Solve:
             await asyncio.gather(*background, return_exceptions=True)
         if self.incumbent is None and not self.candidates.proved_infeasible:
             await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
-        await self._until_stored()
+        await self._storing.wait(order.job_id, order.finish_by_s)
         outcome = await Finish(self).commit()
         self.observations = observations_of(self, outcome.report)
         if self.attack is not None and self.attack.shadow is not None and not self.cancelled:
@@ -216,18 +211,6 @@ class Solve:
         self._relays = [] if self.attack is None else [Relay(self, choice) for choice in self.attack.backends]
         tasks = [asyncio.create_task(relay.run()) for relay in self._relays]
         return [*tasks, asyncio.create_task(self._end_when_exhausted(tasks))]
-
-    async def _until_stored(self) -> None:
-        """Raises `NotFound` when the job is not stored in time, or was given up before."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stored.wait(), max(0.0, self.order.finish_by_s - time.time()))
-        if not self._is_stored:
-            raise NotFound("job", self.order.job_id)
-
-    async def _once_stored(self, work: Callable[[Solve], Awaitable[None]]) -> None:
-        await self._stored.wait()
-        if self._is_stored:
-            await work(self)
 
     async def _wait(self) -> None:
         left_s = self.solve_until_s - time.time()
@@ -281,8 +264,7 @@ class Solve:
             insurance_bound=news.insurance_bound,
             pending=False,
         )
-        self._is_stored = True
-        self._stored.set()
+        self._storing.done()
 
     async def accepted(self, news: Stored) -> None:
         """The job is in the store, under the digest of its request."""
@@ -303,7 +285,7 @@ class Solve:
         self.cancelled = True
         self.reason = Reason.CANCELLED
         self.done.set()
-        self._stored.set()
+        self._storing.give_up()
 
     def incumbents(self) -> AsyncIterator[Incumbent]:
         """Improving plans until the job ends."""
