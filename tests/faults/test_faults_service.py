@@ -14,5 +14,5 @@ def test_one_of_three_backends_dies_under_load_and_nobody_notices() -> None:
     assert result["undetected"] == 0
     assert result["answers_lost"] == 0
     assert result["usd_over_budget"] == 0
-    assert result["attempts_most"] <= drill.MUST["attempts_most"]
+    assert result["attempts_most"] <= 5
     assert result["detect"]["n"] == len(result["rounds"])
