@@ -40,8 +40,10 @@ CORE_GAP_SHARE = 0.1
 SMALL_ITEMS = 60
 """So few items are branched on at once."""
 TREE_OPTIONS = 4_000
-TREE_NODES = ((60, 4_000), (400, 20_000), (10**9, 2_000))
+TREE_NODES = ((60, 4_000), (400, 8_000), (10**9, 2_000))
 """(items at most, nodes): what a search may visit before HiGHS takes over."""
+TREE_WINDOW, TREE_RISE = 2_000, 0.05
+"""A search is left when so many nodes bring no better plan and close less than this share of the gap."""
 TREE_SLICE = 192
 """Nodes between two descents."""
 TREE_SHARE = 0.9
@@ -50,6 +52,8 @@ OPTIMAL_SHARE = 1e-8
 """Relative gap below which a node is dropped where optimality is asked for."""
 REPAIR_ITEMS = 300
 POLISH_ITEMS = 80
+WIDE_POLISH_ITEMS, WIDE_POLISH_UP_TO = 200, 400
+"""Items that are looked at after a search that has been left, and the largest problem in which they are."""
 POLISH_OPTIONS = 4
 POLISH_ROUNDS = 4
 SWEEP = 256
@@ -183,11 +187,11 @@ class _Run:
                 account[row, column], run[row, column] = choice
         return items, run, account
 
-    def polish(self, relaxed: Relaxation, stop: Stop) -> None:
+    def polish(self, relaxed: Relaxation, stop: Stop, count: int = POLISH_ITEMS) -> None:
         """Single and joint moves of the least decided items, over their cheapest options at the prices."""
         if math.isinf(self.value):
             return
-        items, run, account = self.core_options(relaxed, POLISH_ITEMS)
+        items, run, account = self.core_options(relaxed, count)
         for _ in range(POLISH_ROUNDS):
             before = self.value
             for start in range(0, len(items), 16):
@@ -217,6 +221,7 @@ class _Run:
         most = next(nodes for items, nodes in TREE_NODES if self.model.items <= items)
         tree = Tree(self.model, relaxed, self.plan, kept, may_wait, share, most)
         before, stop = self.value, self.context.stop
+        mark = (0, self.value, self.bound)
         while not (tree.done or tree.full or self.done() or stop()) and tree.nodes < most:
             tree.run_nodes(TREE_SLICE, stop)
             if tree.value < self.value:
@@ -228,6 +233,12 @@ class _Run:
             # What is not in the tree is no better than the incumbent that it was cut for.
             self.bound = max(self.bound, min(tree.bound, before))
             yield from self.news()
+            if tree.nodes - mark[0] >= TREE_WINDOW:
+                if self.value == mark[1] and self.bound - mark[2] < TREE_RISE * (self.value - self.bound):
+                    break
+                mark = (tree.nodes, self.value, self.bound)
+        if not (tree.done or self.done()) and self.model.items <= WIDE_POLISH_UP_TO:
+            self.polish(relaxed, stop, WIDE_POLISH_ITEMS)
         yield from self.news(always=tree.done)
 
     def solve(self, core: Core, nodes: int) -> Iterator[Candidate[InvoicePlan]]:

@@ -91,10 +91,10 @@ class Tree:
             self.books, self.best, self.near, start, self.account, self.run, cost, cash, caps.member[self.items],
             model.columns.base_minor[self.items], size, model.cumulated(self.rest), used,
             np.full(len(self.items), -1, dtype=whole), np.full(room, -1, dtype=whole), slopes, fees, heights,
-            np.empty(width, whole), np.empty(width, whole), np.empty(width, whole), np.empty(width),
-            np.zeros(width, np.bool_), np.empty(width, whole), 2.0 * relaxed.price.max(axis=1),
-            2.0 * relaxed.cap_price, liquidity.cap_minor, caps.limit_minor, liquidity.cvar_limit,
-            *liquidity_arguments(liquidity),
+            np.empty(room), np.empty(width, whole), np.empty(width, whole), np.empty(width, whole), np.empty(width),
+            np.zeros(width, np.bool_), np.empty(width, whole), np.zeros((len(self.items) + 1, 2)),
+            2.0 * relaxed.price.max(axis=1), 2.0 * relaxed.cap_price, liquidity.cap_minor, caps.limit_minor,
+            liquidity.cvar_limit, *liquidity_arguments(liquidity),
         )  # fmt: skip
 
     def run_nodes(self, nodes: int, stop: Stop) -> None:

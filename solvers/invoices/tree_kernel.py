@@ -17,7 +17,9 @@ from solvers.invoices.cash_kernels import cash_cost, pay, risk, tangent
 OPEN, DONE, FULL = 0, 1, 2
 PLUNGE = 0.25
 """Share of the open gap by which a node may be above the lower bound and still be followed down at once."""
-STEPS = np.array([0.5, 0.2, 0.08, 0.03])
+PRIOR = 4.0
+"""Children that the size of an item counts for in guessing how much settling it raises bounds."""
+STEPS = np.array([0.2, 0.05, 0.015, 0.005, 0.0015, 0.0005])
 """Shares of the new tangent that are tried, one after the other."""
 
 
@@ -121,16 +123,17 @@ def _pop(heap, bounds, length):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True)
 def search(  # type: ignore[no-untyped-def]
     nodes, rounds, books, best_pick, near_pick, start, account, run, cost, cash, member, value, size, base_paid,
-    base_used, settled, node_child, slopes, fees, heights, child_node, child_item, child_option, child_bound,
-    child_open, heap, penalty, cap_penalty, cap, limits, cvar_limit,
+    base_used, settled, node_child, slopes, fees, heights, node_bound, child_node, child_item, child_option,
+    child_bound, child_open, heap, gain, penalty, cap_penalty, cap, limits, cvar_limit,
     available, floor, to_base, probability, overdraft_weight, alpha, cvar_weight,
 ):  # fmt: skip
     """Visit up to ``nodes`` nodes: `DONE`, `FULL` when there is no room for more, or `OPEN`.
 
     ``books``: (0 lowest objective found, 1 relative gap below which a node is dropped, 2 cost of the items outside,
     3 nodes visited, 4 nodes kept, 5 children kept, 6 length of the heap, 7 child to go on with or -1, 8 lower bound,
-    9 lowest objective since the caller reset it, whose choices are ``near_pick``). All arrays hold the state of the
-    search from one call to the next.
+    9 lowest objective since the caller reset it, whose choices are ``near_pick``). ``gain``, shape (items + 1, 2), is
+    how much settling each item has raised bounds by, and how often; its last row is of all, by size. The arrays hold
+    the state of the search from one call to the next.
     """
     accounts, runs = base_paid.shape
     groups, items = len(base_used), len(settled)
@@ -280,9 +283,17 @@ def search(  # type: ignore[no-untyped-def]
                     break
             mean[:] = 0.5 * mean + 0.5 * (flow if risen else trial_flow)
             mean_use[:] = 0.5 * mean_use + 0.5 * (use if risen else trial_use)
+        if child >= 0:
+            # What settling the item that led here has raised the bound by.
+            k = child_item[child]
+            gain[k, 0] += max(0.0, bound - node_bound[child_node[child]])
+            gain[k, 1] += 1.0
+            gain[items, 0] += max(0.0, bound - node_bound[child_node[child]])
+            gain[items, 1] += size[k]
         if dropped:
             continue
-        # Branch on an item that is torn, the larger the better; of none on the largest that still has a choice.
+        # Branch on an item that is torn, on the one whose children may rise most; of none on one that has a choice.
+        ratio = gain[items, 0] / max(gain[items, 1], 1e-300)
         for a in range(accounts):
             total = 0.0
             for t in range(runs - 1, -1, -1):
@@ -290,7 +301,8 @@ def search(  # type: ignore[no-untyped-def]
                 price[a, t] = total
         chosen, largest = -1, -1.0
         for k in range(items):
-            weight = size[k] * (1.0 if moved[k] > 0 else 1e-6)
+            weight = (gain[k, 0] + PRIOR * (ratio * size[k] if ratio > 0 else size[k])) / (gain[k, 1] + PRIOR)
+            weight *= 1.0 if moved[k] > 0 else 1e-6
             if settled[k] >= 0 or weight <= largest:
                 continue
             live = 0
@@ -305,6 +317,7 @@ def search(  # type: ignore[no-untyped-def]
         kept = int(books[4])
         books[4] += 1
         slopes[kept], fees[kept], heights[kept], node_child[kept] = slope, fee, height, child
+        node_bound[kept] = bound
         lowest = -1
         for o in range(start[chosen], start[chosen + 1]):
             reduced = _reduced(o, chosen, price, fee, account, run, cost, cash, member, value)
