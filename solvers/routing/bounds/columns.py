@@ -1,4 +1,4 @@
-"""Column generation over ng-routes with rounded capacity cuts."""
+"""Column generation over ng-routes with rounded capacity cuts, then with subset-row cuts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from solvers.routing.bounds.master import Master
 from solvers.routing.bounds.prices import Prices
 from solvers.routing.bounds.pricing import GaveUp, Pricer
 from solvers.routing.bounds.relaxed import Relaxed
+from solvers.routing.bounds.subsets import ACTIVE_MOST, Subsets
 from solvers.routing.data import FloatArray, IntArray
 from solvers.stop import Stop
 
@@ -25,6 +26,15 @@ _CLOSED = 1e-5
 
 _WORTH_DROPPING = 0.25
 """Arcs are looked at again when the slack has shrunk by this share."""
+
+
+_SUBSETS_AT_ONCE = 12
+_LABELS_MOST = 400_000
+"""Labels of one side from which no more subset cuts are added: each would make the pricing slower than it is worth."""
+
+_STALLED_ROUNDS = 6
+_STALLED_GAIN = 0.02
+"""It ends when so many rounds of subset cuts have closed less than this share of the gap."""
 
 
 class ColumnBound:
@@ -47,7 +57,8 @@ class ColumnBound:
     def __init__(self, relaxed: Relaxed, cuts: Cuts, stop: Stop, routes: list[IntArray], seed: int) -> None:
         self.relaxed, self._cuts, self._stop, self._seed = relaxed, cuts, stop, seed
         self.pricer = Pricer(relaxed, stop)
-        self._master = Master(relaxed, cuts, stop)
+        self._subsets = Subsets(relaxed.n)
+        self._master = Master(relaxed, cuts, self._subsets, stop)
         self._master.add_routes(routes)
         self.best = -1
         self._centre: FloatArray | None = None
@@ -70,6 +81,7 @@ class ColumnBound:
 
     def _rounds(self, cutoff: int) -> Iterator[int]:
         master, cuts = self._master, self._cuts
+        history: list[int] = []
         while True:
             self._fill()
             if cuts.separate(master.edge_use(), self._seed, _CUTS_AT_ONCE):
@@ -90,9 +102,31 @@ class ColumnBound:
                     if self._drop_arcs(prices, slack):
                         self._fill()
                         complete = False
-            if not cuts.separate(master.edge_use(), self._seed, _CUTS_AT_ONCE):
+            if cuts.separate(master.edge_use(), self._seed, _CUTS_AT_ONCE):
+                master.add_cuts()
+                continue
+            history.append(self.best)
+            if len(history) > _STALLED_ROUNDS:
+                gained = self.best - history[-1 - _STALLED_ROUNDS]
+                if gained < _STALLED_GAIN * max(0, min(cutoff, int(at)) - self.best) + 1:
+                    return
+            if not self._add_subsets():
                 return
-            master.add_cuts()
+
+    def _add_subsets(self) -> bool:
+        """Whether there were broken ones that the pricing can still take; those without a price go."""
+        subsets, master = self._subsets, self._master
+        if self.pricer.labels_made > _LABELS_MOST:
+            return False
+        priced = master.subset_prices > 1e-9
+        room = min(_SUBSETS_AT_ONCE, ACTIVE_MOST - int(priced.sum()))
+        if room <= 0:
+            return False
+        subsets.keep(priced)
+        routes, use = master.routes_used()
+        grown, fresh = subsets.separate(routes, use, room)
+        master.renew_subsets()
+        return bool(grown or fresh)
 
     def _fill(self) -> None:
         """Solve and add heuristically priced routes until there are none."""
@@ -100,27 +134,31 @@ class ColumnBound:
         while True:
             master.solve()
             prices = self._prices(0.0)
-            found = self.pricer.routes(self._reduced(prices), exact=False, most=_ROUTES_AT_ONCE)
+            found = self.pricer.routes(self._reduced(prices), self._subsets.fees(prices.subset), False, _ROUTES_AT_ONCE)
             if not master.add_routes(found.routes):
                 return
 
     def _price_exactly(self) -> tuple[int, Prices, int]:
-        """A bound, the prices that prove it, and how many routes it brought."""
+        """The better bound of smoothed and, where these bring no routes, plain prices; its prices; routes brought."""
+        best: tuple[int, Prices] | None = None
         for smoothing in (_SMOOTHING, 0.0):
             prices = self._prices(smoothing)
-            found = self.pricer.routes(self._reduced(prices), exact=True, most=_ROUTES_AT_ONCE)
+            found = self.pricer.routes(self._reduced(prices), self._subsets.fees(prices.subset), True, _ROUTES_AT_ONCE)
             assert found.least is not None  # noqa: S101 - exact
             bound = prices.constant(self.relaxed, self._cuts.crossings) + self.relaxed.routes * found.least
             if bound > self.best or self._centre is None:
                 self._centre = self._flat(smoothing)
+            if best is None or bound > best[0]:
+                best = (bound, prices)
             added = self._master.add_routes(found.routes)
-            if added or smoothing == 0.0:
+            if added:
                 break
-        return bound, prices, added
+        assert best is not None  # noqa: S101 - the loop ran
+        return *best, added
 
     def _drop_arcs(self, prices: Prices, slack: int) -> bool:
         """Whether routes went with the arcs."""
-        dropped = self.pricer.drop_arcs(self._reduced(prices), slack)
+        dropped = self.pricer.drop_arcs(self._reduced(prices), self._subsets.fees(prices.subset), slack)
         return dropped > 0 and self._master.keep_allowed(self.pricer.allowed)
 
     def _flat(self, smoothing: float) -> FloatArray:
@@ -135,7 +173,8 @@ class ColumnBound:
 
     def _prices(self, smoothing: float) -> Prices:
         flat, size = self._flat(smoothing), self.relaxed.n + 1
-        return Prices.rounded(flat[:size], flat[size + 1 :], float(flat[size]), self.relaxed.scale)
+        subset = self._master.subset_prices
+        return Prices.rounded(flat[:size], flat[size + 1 :], float(flat[size]), subset, self.relaxed.scale)
 
     def _reduced(self, prices: Prices) -> IntArray:
         return prices.reduced_costs(self.relaxed, self._cuts.members)

@@ -52,6 +52,17 @@ class Cuts:
     def _crossings(self, members: BoolArray) -> IntArray:
         return 2 * np.maximum(1, -(-(members @ self.relaxed.demand) // self.relaxed.capacity))
 
+    def adopt(self, members: BoolArray) -> None:
+        """Add the sets of another list, (sets, n + 1), that are not here yet."""
+        self._append([row for row in members if row.tobytes() not in self._known])
+
+    def _append(self, rows: list[BoolArray]) -> None:
+        if rows:
+            new = np.array(rows)
+            self._known |= {row.tobytes() for row in rows}
+            self.members = np.vstack([self.members, new])
+            self.crossings = np.concatenate([self.crossings, self._crossings(new)])
+
     def separate(self, x: FloatArray, seed: int, most: int) -> int:
         """Add at most ``most`` cuts that ``x``, (n + 1, n + 1) symmetric use of the edges, breaks; returns how many.
 
@@ -64,18 +75,16 @@ class Cuts:
         x = x.copy()
         np.fill_diagonal(x, 0.0)
         count = grown_sets(x, self.relaxed.demand, self.relaxed.capacity, noise, _VIOLATION, rows, weight)
-        added = []
+        added: list[BoolArray] = []
+        seen = set(self._known)
         for k in np.argsort(-weight[:count], kind="stable"):
             key = rows[k].tobytes()
-            if key not in self._known:
-                self._known.add(key)
+            if key not in seen:
+                seen.add(key)
                 added.append(rows[k])
                 if len(added) >= most:
                     break
-        if added:
-            new = np.array(added)
-            self.members = np.vstack([self.members, new])
-            self.crossings = np.concatenate([self.crossings, self._crossings(new)])
+        self._append(added)
         return len(added)
 
 

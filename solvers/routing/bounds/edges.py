@@ -52,6 +52,8 @@ class EdgeBound:
         self._idle: list[int] = []
         self._columns = np.zeros(0, np.int64)
         self._program = GrowingProgram(stop)
+        self.tight: IntArray = np.zeros(0, np.int64)
+        """Cuts that had a price in the last round."""
         self.best = -1
         self.exhausted = False
         """Whether it ended for want of cuts."""
@@ -198,7 +200,7 @@ class EdgeBound:
         reduced = self._cost - visit[self._tail] - visit[self._head]
         active = np.flatnonzero(cut)
         if len(active):
-            rows = np.array(self._rows)[active]
+            rows = self.tight = np.array(self._rows)[active]
             constant += sum(int(p) * int(need) for p, need in zip(cut[active], self._cuts.crossings[rows], strict=True))
             inside = self._cuts.members[rows].astype(np.float64)
             both = ((inside.T * cut[active]) @ inside).astype(np.int64)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from solvers.routing.bounds.compile import compiled
-from solvers.routing.bounds.labels import FAR, FORBIDDEN
+from solvers.routing.bounds.labels import FAR, FORBIDDEN, charge
 
 
 @compiled
-def cheap_routes(ahead, back, order, start, table, arc, capacity, half, threshold, first, effort, found):  # type: ignore[no-untyped-def]
+def cheap_routes(ahead, back, order, start, table, fees, arc, capacity, half, threshold, first, effort, found):  # type: ignore[no-untyped-def]
     """Cheapest route through each label whose predecessor is the last with at most half the load.
 
     Parameters
@@ -59,9 +59,11 @@ def cheap_routes(ahead, back, order, start, table, arc, capacity, half, threshol
                     if step + back.cost[other] > bar:
                         break
                     if back.load[other] <= rest and back.memory[other] & memory == 0:
-                        bar = step + back.cost[other] - 1
-                        right = other
-                        break
+                        both = ahead.odd[left] & back.odd[other]
+                        total = step + back.cost[other] + charge(fees.price, both)
+                        if total <= bar:
+                            bar = total - 1
+                            right = other
         if right > -2:
             cost = bar + 1
             least = min(least, cost)
@@ -75,7 +77,7 @@ def cheap_routes(ahead, back, order, start, table, arc, capacity, half, threshol
 
 
 @compiled
-def used_arcs(ahead, back, order, start, table, arc, capacity, threshold, first, effort, used):  # type: ignore[no-untyped-def]
+def used_arcs(ahead, back, order, start, table, fees, arc, capacity, threshold, first, effort, used):  # type: ignore[no-untyped-def]
     """Mark the arcs of routes of at most ``threshold``, both sides holding labels of all loads; where to go on."""
     size = arc.shape[0]
     work = 0
@@ -100,8 +102,10 @@ def used_arcs(ahead, back, order, start, table, arc, capacity, threshold, first,
                 if step + back.cost[other] > threshold:
                     break
                 if back.load[other] <= rest and back.memory[other] & memory == 0:
-                    used[i, j] = True
-                    break
+                    both = ahead.odd[left] & back.odd[other]
+                    if step + back.cost[other] + charge(fees.price, both) <= threshold:
+                        used[i, j] = True
+                        break
     return -1
 
 

@@ -7,6 +7,10 @@ the last node's neighbourhood. Labels are made in the order of their loads (dema
 once finished is final. Label a dominates b at the same node when its load and cost are no larger and it remembers no
 more.
 
+Of each active subset cut (`solvers.routing.bounds.subsets`) a label carries one bit: whether the number of its nodes
+visited since the cut was last paid for or forgotten is odd. A label dominates another only if it does so after paying
+for all bits that it has and the other has not.
+
 Routes are put together from two partial ones (Righini and Salani 2006, bounded at half the load): labels above half are
 made only where the cheapest completion from the other side, known by then, can still reach the threshold.
 """
@@ -31,18 +35,34 @@ FRONT = 256
 """Labels per node that others are compared with; more are kept, but do not dominate."""
 
 
+class Fees(NamedTuple):
+    """What the active subset cuts charge, at most 62 of them.
+
+    Parameters
+    ----------
+    member, keeper
+        (n + 1,) bits of the cuts that a node belongs to, and of those that it does not forget.
+    price
+        (8, 256) what the cuts in a byte of bits charge together; >= 0.
+    """
+
+    member: IntArray
+    keeper: IntArray
+    price: IntArray
+
+
 class Labels(NamedTuple):
     """All partial routes in one direction, in the order of their loads.
 
     Parameters
     ----------
-    cost, memory, node, parent, load
-        (room,) reduced cost; remembered nodes; last node; label it extends (-1: the depot); load.
+    cost, memory, odd, node, parent, load
+        (room,) reduced cost; nodes remembered; bits of the subset cuts; last node; label extended (or -1); load.
     begin
         (capacity + 2,) labels of load ``q`` are ``begin[q]:begin[q + 1]``.
     best
         (n + 1, capacity + 1) least cost of a label at a node with at most a load.
-    front_cost, front_memory, front_label
+    front_cost, front_memory, front_odd, front_label
         (n + 1, FRONT) labels at a node that no other dominates, the cheapest first.
     front_size
         (n + 1,)
@@ -52,6 +72,7 @@ class Labels(NamedTuple):
 
     cost: IntArray
     memory: NDArray[np.uint16]
+    odd: IntArray
     node: NDArray[np.int16]
     parent: NDArray[np.int32]
     load: NDArray[np.int32]
@@ -59,16 +80,18 @@ class Labels(NamedTuple):
     best: IntArray
     front_cost: IntArray
     front_memory: NDArray[np.uint16]
+    front_odd: IntArray
     front_label: NDArray[np.int32]
     front_size: NDArray[np.int32]
     made: IntArray
 
 
 def new_labels(n: int, capacity: int, room: int) -> Labels:
-    """Room for ``room`` labels over ``n`` nodes: 20 bytes each."""
+    """Room for ``room`` labels over ``n`` nodes: 28 bytes each."""
     return Labels(
         np.empty(room, np.int64),
         np.empty(room, np.uint16),
+        np.empty(room, np.int64),
         np.empty(room, np.int16),
         np.empty(room, np.int32),
         np.empty(room, np.int32),
@@ -76,6 +99,7 @@ def new_labels(n: int, capacity: int, room: int) -> Labels:
         np.empty((n + 1, capacity + 1), np.int64),
         np.empty((n + 1, FRONT), np.int64),
         np.empty((n + 1, FRONT), np.uint16),
+        np.empty((n + 1, FRONT), np.int64),
         np.empty((n + 1, FRONT), np.int32),
         np.zeros(n + 1, np.int32),
         np.zeros(2, np.int64),
@@ -123,6 +147,18 @@ def memory_table(near, member):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def charge(price, bits):  # type: ignore[no-untyped-def]
+    """What the cuts of ``bits`` charge together."""
+    total = np.int64(0)
+    place = 0
+    while bits:
+        total += price[place, bits & 255]
+        bits >>= 8
+        place += 1
+    return total
+
+
+@compiled
 def completions(best, arc, demand, most):  # type: ignore[no-untyped-def]
     """(n + 1, most + 1) least cost from a node to the depot over labels of the other side with at most a load."""
     size = best.shape[0]
@@ -140,7 +176,7 @@ def completions(best, arc, demand, most):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def grow(labels, table, arc, demand, until, half, full, least, threshold, exact, effort):  # type: ignore[no-untyped-def]
+def grow(labels, table, fees, arc, demand, until, half, full, least, threshold, exact, effort):  # type: ignore[no-untyped-def]
     """Make the labels of the next loads up to ``until``; to be called again until it returns 1.
 
     Parameters
@@ -196,6 +232,7 @@ def grow(labels, table, arc, demand, until, half, full, least, threshold, exact,
                     step = arc[0, j]
                     cost = step
                     memory = np.uint16(1)
+                    odd = fees.member[j]
                 else:
                     i = labels.node[parent]
                     step = arc[i, j]
@@ -203,6 +240,11 @@ def grow(labels, table, arc, demand, until, half, full, least, threshold, exact,
                         continue
                     cost = labels.cost[parent] + step
                     memory = np.uint16(0)
+                    odd = labels.odd[parent] & fees.keeper[j]
+                    paid = odd & fees.member[j]
+                    if paid:
+                        cost += charge(fees.price, paid)
+                    odd ^= fees.member[j]
                 if step >= FAR or cost > limit:
                     continue
                 if not exact and cost >= labels.best[j, q]:
@@ -217,20 +259,26 @@ def grow(labels, table, arc, demand, until, half, full, least, threshold, exact,
                     dominated = False
                     while at < front and labels.front_cost[j, at] <= cost:
                         if labels.front_memory[j, at] & ~memory == 0:
-                            dominated = True
-                            break
+                            more = labels.front_odd[j, at] & ~odd
+                            if not more or labels.front_cost[j, at] + charge(fees.price, more) <= cost:
+                                dominated = True
+                                break
                         at += 1
                     if dominated:
                         continue
                     keep = at
                     for k in range(at, front):
-                        if memory & ~labels.front_memory[j, k] == 0:
+                        more = odd & ~labels.front_odd[j, k]
+                        if memory & ~labels.front_memory[j, k] == 0 and (
+                            not more or cost + charge(fees.price, more) <= labels.front_cost[j, k]
+                        ):
                             gone = labels.front_label[j, k]
                             if gone >= own:
                                 labels.parent[gone] = -2
                         else:
                             labels.front_cost[j, keep] = labels.front_cost[j, k]
                             labels.front_memory[j, keep] = labels.front_memory[j, k]
+                            labels.front_odd[j, keep] = labels.front_odd[j, k]
                             labels.front_label[j, keep] = labels.front_label[j, k]
                             keep += 1
                     front = keep
@@ -238,9 +286,11 @@ def grow(labels, table, arc, demand, until, half, full, least, threshold, exact,
                         for k in range(front, at, -1):
                             labels.front_cost[j, k] = labels.front_cost[j, k - 1]
                             labels.front_memory[j, k] = labels.front_memory[j, k - 1]
+                            labels.front_odd[j, k] = labels.front_odd[j, k - 1]
                             labels.front_label[j, k] = labels.front_label[j, k - 1]
                         labels.front_cost[j, at] = cost
                         labels.front_memory[j, at] = memory
+                        labels.front_odd[j, at] = odd
                         labels.front_label[j, at] = end
                         front += 1
                     labels.front_size[j] = front
@@ -250,6 +300,7 @@ def grow(labels, table, arc, demand, until, half, full, least, threshold, exact,
                     return -1
                 labels.cost[end] = cost
                 labels.memory[end] = memory
+                labels.odd[end] = odd
                 labels.node[end] = j
                 labels.parent[end] = parent
                 labels.load[end] = q
@@ -262,6 +313,7 @@ def grow(labels, table, arc, demand, until, half, full, least, threshold, exact,
                         if to < k:
                             labels.cost[to] = labels.cost[k]
                             labels.memory[to] = labels.memory[k]
+                            labels.odd[to] = labels.odd[k]
                             labels.node[to] = labels.node[k]
                             labels.parent[to] = labels.parent[k]
                             labels.load[to] = labels.load[k]

@@ -18,6 +18,10 @@ class Interrupted(Exception):
     """The stop came while HiGHS was at work, or HiGHS found no optimum."""
 
 
+_DUAL, _PRIMAL = 1, 4
+"""Values of HiGHS's ``simplex_strategy``."""
+
+
 class GrowingProgram:
     """Minimises over columns and rows that are added as they are found; each solve starts from the last basis.
 
@@ -35,6 +39,7 @@ class GrowingProgram:
         self._stop = stop
         self._highs.setCallback(self._on_event, None)
         self._highs.startCallback(highspy.cb.HighsCallbackType.kCallbackSimplexInterrupt)
+        self._fresh_rows = True
         self.objective = 0.0
         self.x: FloatArray = np.zeros(0)
         self.prices: FloatArray = np.zeros(0)
@@ -57,6 +62,7 @@ class GrowingProgram:
         self, lower: FloatArray, upper: FloatArray, starts: IntArray, columns: IntArray, values: FloatArray
     ) -> None:
         """Rows with their entries in the columns that there are."""
+        self._fresh_rows = True
         self._highs.addRows(
             len(lower), lower, upper, len(columns), starts.astype(np.int32), columns.astype(np.int32), values
         )
@@ -78,6 +84,9 @@ class GrowingProgram:
         """
         if self._stop():
             raise Interrupted
+        # New rows leave the last basis dual feasible, new columns primal feasible.
+        self._highs.setOptionValue("simplex_strategy", _DUAL if self._fresh_rows else _PRIMAL)
+        self._fresh_rows = False
         self._highs.run()
         if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             raise Interrupted

@@ -9,6 +9,7 @@ import numpy as np
 from solvers.routing.bounds.cuts import Cuts, crossing_counts
 from solvers.routing.bounds.lp import GrowingProgram
 from solvers.routing.bounds.relaxed import Relaxed
+from solvers.routing.bounds.subsets import Subsets, subset_counts
 from solvers.routing.data import FloatArray, IntArray
 from solvers.routing.problem import BoolArray
 from solvers.stop import Stop
@@ -18,20 +19,20 @@ _COLUMNS_MOST = 6_000
 
 
 class Master:
-    """Routes so far, and the program over them. Rows: the nodes, the fleet, then the cuts in their order.
+    """Routes so far, and the program over them. Rows: the nodes, the fleet, then cuts of both kinds as they came.
 
     Parameters
     ----------
-    relaxed, cuts, stop
-        The problem, the shared list of cuts, and who may interrupt.
+    relaxed, cuts, subsets, stop
+        The problem, the shared list of capacity cuts, the list of subset cuts, and who may interrupt.
     """
 
-    def __init__(self, relaxed: Relaxed, cuts: Cuts, stop: Stop) -> None:
-        self.relaxed, self._cuts = relaxed, cuts
+    def __init__(self, relaxed: Relaxed, cuts: Cuts, subsets: Subsets, stop: Stop) -> None:
+        self.relaxed, self._cuts, self._subsets = relaxed, cuts, subsets
         self.program = GrowingProgram(stop)
         self.routes: list[IntArray] = []
         self._known: set[bytes] = set()
-        self._rows = 0
+        self._is_subset: BoolArray = np.zeros(0, np.bool_)  # of the rows after the fleet's
         n = relaxed.n
         nothing = np.zeros(0, np.int64)
         lower = np.append(np.ones(n), -math.inf)
@@ -53,7 +54,9 @@ class Master:
                 self._known.add(key)
                 fresh.append(nodes)
         if fresh:
-            counts = self._cut_counts(fresh)
+            counts = np.empty((len(self._is_subset), len(fresh)))
+            counts[~self._is_subset] = self._cut_counts(fresh, self._cuts.members[: self._cuts_in])
+            counts[self._is_subset] = self._subset_counts(fresh)
             starts, rows, values = [0], list[IntArray](), list[FloatArray]()
             cost = np.empty(len(fresh))
             for k, nodes in enumerate(fresh):
@@ -72,7 +75,7 @@ class Master:
 
     def add_cuts(self) -> None:
         """Add the rows of the cuts that have come since the last call."""
-        fresh = slice(self._rows, len(self._cuts))
+        fresh = slice(self._cuts_in, len(self._cuts))
         members = self._cuts.members[fresh]
         if not len(members):
             return
@@ -83,15 +86,36 @@ class Master:
         starts = np.searchsorted(row, np.arange(len(members)))
         lower = self._cuts.crossings[fresh].astype(np.float64)
         self.program.add_rows(lower, np.full(len(lower), math.inf), starts, column, counts[row, column])
-        self._rows = len(self._cuts)
+        self._is_subset = np.append(self._is_subset, np.zeros(len(members), np.bool_))
 
-    def _cut_counts(self, routes: list[IntArray], members: BoolArray | None = None) -> FloatArray:
-        if members is None:
-            members = self._cuts.members[: self._rows]
+    def renew_subsets(self) -> None:
+        """Replace the rows of the subset cuts by those that are in the list now."""
+        old = np.flatnonzero(self._is_subset)
+        if len(old):
+            self.program.drop_rows(old + self.relaxed.n + 1)
+        self._is_subset = np.append(self._is_subset[~self._is_subset], np.ones(len(self._subsets), np.bool_))
+        counts = self._subset_counts(self.routes)
+        row, column = np.nonzero(counts)
+        starts = np.searchsorted(row, np.arange(len(counts)))
+        upper = np.ones(len(counts))
+        self.program.add_rows(
+            np.full(len(counts), -math.inf), upper, starts, column + self._slacks, counts[row, column]
+        )
+
+    @property
+    def _cuts_in(self) -> int:
+        """Capacity cuts that are in the program."""
+        return int((~self._is_subset).sum())
+
+    @staticmethod
+    def _cut_counts(routes: list[IntArray], members: BoolArray) -> FloatArray:
         if not routes:
             return np.zeros((len(members), 0))
-        offsets = np.cumsum([0, *(len(nodes) for nodes in routes)])
-        return np.asarray(crossing_counts(members, np.concatenate(routes), offsets))
+        return np.asarray(crossing_counts(members, np.concatenate(routes), _offsets(routes)))
+
+    def _subset_counts(self, routes: list[IntArray]) -> FloatArray:
+        subsets = self._subsets
+        return np.asarray(subset_counts(subsets.members, subsets.memory, np.concatenate(routes), _offsets(routes)))
 
     def solve(self) -> None:
         """Solve, and drop dear columns where there are many. Raises `solvers.routing.bounds.lp.Interrupted`."""
@@ -133,14 +157,28 @@ class Master:
 
     @property
     def cut_prices(self) -> FloatArray:
-        """(cuts in the program,) prices per crossing."""
-        return self.program.prices[self.relaxed.n + 1 :]
+        """(capacity cuts in the program,) prices per crossing."""
+        return self.program.prices[self.relaxed.n + 1 :][~self._is_subset]
+
+    @property
+    def subset_prices(self) -> FloatArray:
+        """(subset cuts,) what a use of each costs, >= 0."""
+        return -self.program.prices[self.relaxed.n + 1 :][self._is_subset]
+
+    def routes_used(self) -> tuple[list[IntArray], FloatArray]:
+        """The routes of the program's solution, and how often each is used (> 0)."""
+        weights = self.program.x[self._slacks :]
+        used = np.flatnonzero(weights > 1e-7)
+        return [self.routes[k] for k in used], weights[used]
 
     def edge_use(self) -> FloatArray:
         """(n + 1, n + 1) how often the routes use each edge, both ways together; symmetric."""
         use = np.zeros((self.relaxed.n + 1, self.relaxed.n + 1))
-        weights = self.program.x[self._slacks :]
-        for k in np.flatnonzero(weights > 1e-9):
-            stations = np.concatenate([[0], self.routes[k], [0]])
-            np.add.at(use, (stations[:-1], stations[1:]), weights[k])
+        for nodes, weight in zip(*self.routes_used(), strict=True):
+            stations = np.concatenate([[0], nodes, [0]])
+            np.add.at(use, (stations[:-1], stations[1:]), weight)
         return np.asarray(use + use.T)
+
+
+def _offsets(routes: list[IntArray]) -> IntArray:
+    return np.cumsum([0, *(len(nodes) for nodes in routes)])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from solvers.routing.bounds.relaxed import Relaxed
+from solvers.routing.bounds.subsets import ACTIVE_MOST
 from solvers.routing.data import FloatArray, IntArray
 from solvers.routing.problem import BoolArray
 
@@ -26,14 +27,17 @@ class Prices:
         (cuts,) integers >= 0, per crossing.
     vehicle
         Even integer <= 0, per route.
+    subset
+        (subset cuts,) integers >= 0, what a route pays for each time that it uses one.
     """
 
     visit: IntArray
     cut: IntArray
     vehicle: int
+    subset: IntArray
 
     @classmethod
-    def rounded(cls, visit: FloatArray, cut: FloatArray, vehicle: float, scale: int) -> Prices:
+    def rounded(cls, visit: FloatArray, cut: FloatArray, vehicle: float, subset: FloatArray, scale: int) -> Prices:
         """From prices in units of the objective, whatever rounding has made of them."""
 
         def whole(values: FloatArray) -> IntArray:
@@ -43,7 +47,10 @@ class Prices:
         own -= own % 2
         own[0] = 0
         most = int(whole(np.array([min(0.0, vehicle)]))[0])
-        return cls(own, np.maximum(0, whole(cut)), most - most % 2)
+        paid = np.maximum(0, whole(subset))
+        if np.count_nonzero(paid) > ACTIVE_MOST:  # any prices are true ones: without the smallest
+            paid[np.argsort(paid, kind="stable")[:-ACTIVE_MOST]] = 0
+        return cls(own, np.maximum(0, whole(cut)), most - most % 2, paid)
 
     def reduced_costs(self, relaxed: Relaxed, members: BoolArray) -> IntArray:
         """(n + 1, n + 1) cost of each arc less half the prices of its ends and the prices of the borders it crosses."""
@@ -62,9 +69,10 @@ class Prices:
         return np.asarray(reduced, dtype=np.int64)
 
     def constant(self, relaxed: Relaxed, crossings: IntArray) -> int:
-        """What the prices promise for serving all nodes and keeping all cuts."""
+        """What the prices promise for serving all nodes and keeping all cuts; a subset cut allows one use."""
         return (
             int(self.visit.sum())
             + sum(int(price) * int(need) for price, need in zip(self.cut, crossings, strict=True) if price)
             + self.vehicle * relaxed.vehicles
+            - int(self.subset.sum())
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from solvers.routing.bounds.joins import cheap_routes, path, starts_used, used_arcs
-from solvers.routing.bounds.labels import FAR, Labels, clear, completions, grow, memory_table, new_labels
+from solvers.routing.bounds.labels import FAR, Fees, Labels, clear, completions, grow, memory_table, new_labels
 from solvers.routing.bounds.relaxed import Relaxed
 from solvers.routing.data import IntArray
 from solvers.routing.problem import BoolArray
@@ -61,6 +61,8 @@ class Pricer:
     stop: Stop
     allowed: BoolArray = field(init=False)
     """(n + 1, n + 1) arcs that are still there."""
+    labels_made: int = field(init=False, default=0)
+    """By the last exact pricing."""
     near: IntArray = field(init=False)
     """(n + 1, g) neighbourhoods, each node itself first; row 0 is not used."""
 
@@ -89,8 +91,8 @@ class Pricer:
         """Reduced costs with `FAR` on arcs that are not there."""
         return np.where(self.allowed, reduced, FAR)
 
-    def routes(self, reduced: IntArray, exact: bool, most: int) -> Priced:
-        """At most ``most`` routes of negative cost under the ``reduced`` arc costs, (n + 1, n + 1) integers.
+    def routes(self, reduced: IntArray, fees: Fees, exact: bool, most: int) -> Priced:
+        """At most ``most`` routes of negative cost under the ``reduced`` arc costs, (n + 1, n + 1), and ``fees``.
 
         Raises
         ------
@@ -98,7 +100,9 @@ class Pricer:
         """
         arc = self.arcs(reduced)
         half = self.relaxed.capacity // 2
-        self._make(arc, -1, exact, full=False)
+        self._make(arc, fees, -1, exact, full=False)
+        if exact:
+            self.labels_made = int(self._ahead.made[0])
         order, start = _by_node_and_cost(self._back, self.relaxed.n, half)
         costs, lefts, rights = (np.empty(_FOUND_MOST, t) for t in (np.int64, np.int64, np.int64))
         counter = np.zeros(1, np.int64)
@@ -106,15 +110,15 @@ class Pricer:
         while at >= 0:
             self._ask()
             at, cost = cheap_routes(
-                self._ahead, self._back, order, start, self._table, arc, self.relaxed.capacity, half, -1, at, _EFFORT,
-                (costs, lefts, rights, counter),
+                self._ahead, self._back, order, start, self._table, fees, arc, self.relaxed.capacity, half, -1, at,
+                _EFFORT, (costs, lefts, rights, counter),
             )  # fmt: skip
             least = min(least, int(cost))
         n_found = int(counter[0])
         best = np.argsort(costs[:n_found], kind="stable")
         return Priced(self._spread(best, lefts, rights, most), least if exact else None)
 
-    def drop_arcs(self, reduced: IntArray, slack: int) -> int:
+    def drop_arcs(self, reduced: IntArray, fees: Fees, slack: int) -> int:
         """Take away the arcs that no ng-route of reduced cost at most ``slack`` uses; returns how many went.
 
         Raises
@@ -123,14 +127,25 @@ class Pricer:
             Nothing is taken away then.
         """
         arc = self.arcs(reduced)
-        self._make(arc, slack, exact=True, full=True)
+        self._make(arc, fees, slack, exact=True, full=True)
         used = np.zeros(arc.shape, np.bool_)
         order, start = _by_node_and_cost(self._back, self.relaxed.n, self.relaxed.capacity)
         at = 0
         while at >= 0:
             self._ask()
             at = used_arcs(
-                self._ahead, self._back, order, start, self._table, arc, self.relaxed.capacity, slack, at, _EFFORT, used
+                self._ahead,
+                self._back,
+                order,
+                start,
+                self._table,
+                fees,
+                arc,
+                self.relaxed.capacity,
+                slack,
+                at,
+                _EFFORT,
+                used,
             )
         starts_used(self._back, arc, slack, used)
         if self._back is self._ahead:
@@ -139,7 +154,7 @@ class Pricer:
         self.allowed &= used
         return before - int(self.allowed.sum())
 
-    def _make(self, arc: IntArray, threshold: int, exact: bool, full: bool) -> None:
+    def _make(self, arc: IntArray, fees: Fees, threshold: int, exact: bool, full: bool) -> None:
         """All labels: up to half the load from both sides, then above it where they may still matter."""
         capacity = self.relaxed.capacity
         half = capacity // 2
@@ -149,20 +164,28 @@ class Pricer:
         nothing = np.zeros((1, 1), np.int64)
         for labels, costs in sides:
             clear(labels)
-            self._grow(labels, costs, half, nothing, threshold, exact, full)
+            self._grow(labels, costs, fees, half, nothing, threshold, exact, full)
         least = [completions(labels.best, costs.T.copy(), self.relaxed.demand, half) for labels, costs in sides[::-1]]
         for (labels, costs), completion in zip(sides, least, strict=True):
             if labels is self._ahead or full:
-                self._grow(labels, costs, capacity, completion, threshold, exact, full)
+                self._grow(labels, costs, fees, capacity, completion, threshold, exact, full)
 
     def _grow(
-        self, labels: Labels, arc: IntArray, until: int, least: IntArray, threshold: int, exact: bool, full: bool
+        self,
+        labels: Labels,
+        arc: IntArray,
+        fees: Fees,
+        until: int,
+        least: IntArray,
+        threshold: int,
+        exact: bool,
+        full: bool,
     ) -> None:
         state = 0
         while state == 0:
             self._ask()
             state = grow(
-                labels, self._table, arc, self.relaxed.demand, until, self.relaxed.capacity // 2, full, least,
+                labels, self._table, fees, arc, self.relaxed.demand, until, self.relaxed.capacity // 2, full, least,
                 threshold, exact, _EFFORT,
             )  # fmt: skip
         if state < 0:

@@ -32,10 +32,10 @@ _SEARCH_WORK_PER_VISIT = 2
 """The same in questions to a stop that has no clock."""
 
 _LONG_ROUTE = 14.0
-"""Visits per route from which edges are tried before routes."""
+"""Visits per route from which edges are given more time: what labels there are grows with the length of routes."""
 
-_EDGE_SHARE = 0.5
-"""Most of the time that edges take before routes have their turn."""
+_EDGE_SHARE, _EDGE_SHARE_LONG = 0.1, 0.5
+"""Most of the time that edges take before routes have their turn, the latter with long routes."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Until:
 class RoutingBound:
     """Proves lower bounds for problems with one kind of vehicle, one depot and one kind of load.
 
-    Two relaxations share their capacity cuts: over edges, and over ng-routes by column generation (see
+    Two relaxations with capacity cuts: over edges, and over ng-routes by column generation, which begins with the cuts
+    that mattered to the first (see
     `solvers.routing.bounds.edges` and `solvers.routing.bounds.columns`). Limits other than capacity and fleet are left
     out, which keeps the bound true and makes it weaker. Every bound is computed in integers from rounded prices, with
     costs rounded down: no tolerance of a linear program enters it. Arcs are ruled out against the cost of a plan in
@@ -96,16 +97,16 @@ def _bounds(
     """Scaled bounds of both relaxations as they come."""
     stop = context.stop
     cutoff = relaxed.cutoff(objective) if math.isfinite(objective) else 2**62
-    cuts = Cuts(relaxed)
+    edge_cuts, cuts = Cuts(relaxed), Cuts(relaxed)
     total_s = stop.remaining_s()
     has_loads = bool((relaxed.demand[1:] > 0).all())
-    long_routes = relaxed.n >= _LONG_ROUTE * relaxed.fewest_routes
-    if long_routes or not has_loads:
-        left_s = total_s * (1.0 - _EDGE_SHARE) if has_loads and math.isfinite(total_s) else 0.0
-        edges = EdgeBound(relaxed, cuts, Until(stop, left_s), context.seed)
-        yield from edges.run(cutoff)
-        if edges.best > cutoff:
-            return
+    share = _EDGE_SHARE_LONG if relaxed.n >= _LONG_ROUTE * relaxed.fewest_routes else _EDGE_SHARE
+    left_s = total_s * (1.0 - share) if has_loads and math.isfinite(total_s) else 0.0
+    edges = EdgeBound(relaxed, edge_cuts, Until(stop, left_s), context.seed)
+    yield from edges.run(cutoff)
+    if edges.best > cutoff:
+        return
+    cuts.adopt(edge_cuts.members[edges.tight])
     if has_loads and not stop():
         routes: list[IntArray] = [] if plan is None else [np.array(route.visits) + 1 for route in plan.routes]
         columns = ColumnBound(relaxed, cuts, stop, [nodes for nodes in routes if len(nodes)], context.seed)

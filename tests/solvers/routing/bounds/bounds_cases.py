@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from solvers.routing.bounds.relaxed import Relaxed
+from solvers.routing.bounds.subsets import Subsets
 from solvers.routing.data import Coordinates, LocationRow, Metric, ProfileRow, RoutingData, VehicleRow, VisitRow
 from solvers.routing.problem import RoutingProblem
 
@@ -78,21 +79,34 @@ def optimum(problem: RoutingProblem) -> float:
     return answer
 
 
-def least_route(relaxed: Relaxed, reduced: np.ndarray, near: Mapping[int, set[int]]) -> int:
+def least_route(
+    relaxed: Relaxed, reduced: np.ndarray, near: Mapping[int, set[int]], subsets: Subsets, fees: np.ndarray
+) -> int:
     """Least reduced cost of an ng-route, 0 at most: all states, from one side, without dominance."""
     n = relaxed.n
-    by_load: list[dict[tuple[int, frozenset[int]], int]] = [{} for _ in range(relaxed.capacity + 1)]
+    State = tuple[int, frozenset[int], tuple[int, ...]]
+    by_load: list[dict[State, int]] = [{} for _ in range(relaxed.capacity + 1)]
+    cuts = [
+        (set(np.flatnonzero(member)), set(np.flatnonzero(memory)), int(fee))
+        for member, memory, fee in zip(subsets.members, subsets.memory, fees, strict=True)
+    ]
     for j in range(1, n + 1):
-        by_load[int(relaxed.demand[j])][j, frozenset([j])] = int(reduced[0, j])
+        seen = tuple(int(j in member) for member, _, _ in cuts)
+        by_load[int(relaxed.demand[j])][j, frozenset([j]), seen] = int(reduced[0, j])
     least = 0
     for load, states in enumerate(by_load):
-        for (i, remembered), cost in states.items():
+        for (i, remembered, seen), cost in states.items():
             least = min(least, cost + int(reduced[i, 0]))
             for j in range(1, n + 1):
                 total = load + int(relaxed.demand[j])
                 if j not in remembered and total <= relaxed.capacity:
-                    key = (j, (remembered & near[j]) | {j})
                     value = cost + int(reduced[i, j])
+                    counts = []
+                    for (member, memory, fee), count in zip(cuts, seen, strict=True):
+                        now = (count if j in memory else 0) + (j in member)
+                        value += fee * (now // 2)
+                        counts.append(now % 2)
+                    key = (j, (remembered & near[j]) | {j}, tuple(counts))
                     if value < by_load[total].get(key, 2**62):
                         by_load[total][key] = value
     return least
