@@ -5,10 +5,10 @@ from __future__ import annotations
 #: Decades of size, mean degree and weight range, and the share of tabu search that did best there.
 ROWS: tuple[tuple[float, float, float, float], ...] = (
     (2.48, 1.0, 0.0, 0.0),
-    (2.48, 2.48, 2.0, 0.7),
-    (3.0, 0.78, 0.0, 0.3),
+    (2.48, 2.48, 2.0, 0.0),
+    (3.0, 0.78, 0.0, 0.0),
     (3.0, 1.6, 0.0, 0.0),
-    (3.0, 2.0, 2.0, 0.7),
+    (3.0, 2.0, 2.0, 0.0),
     (3.0, 3.0, 2.0, 0.0),
     (3.4, 1.3, 0.0, 0.0),
     (3.4, 2.4, 0.0, 0.0),
