@@ -33,6 +33,29 @@ def test_what_was_put_is_what_is_got(artifacts: Artifacts) -> None:
         assert artifacts.has(digest)
 
 
+def test_what_is_put_beside_the_caller_is_there_after_the_wait(artifacts: Artifacts) -> None:
+    """The digest comes at once, the bytes with the wait; in object storage they are there before it."""
+    digest, durable = artifacts.put_beside(b"plan")
+    assert digest == digest_of(b"plan")
+    if artifacts.url.startswith("memory"):
+        assert artifacts.has(digest)
+    durable()
+    assert artifacts.get(digest) == b"plan"
+
+
+def test_a_put_beside_that_fails_says_so_to_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the writer is raised where the transaction waits for it."""
+
+    def full(data: bytes) -> str:
+        raise OSError("disk full")
+
+    artifacts = Artifacts(str(tmp_path))
+    monkeypatch.setattr(artifacts, "put", full)
+    _, durable = artifacts.put_beside(b"plan")
+    with pytest.raises(OSError, match="disk full"):
+        durable()
+
+
 def test_the_same_bytes_are_kept_once(artifacts: Artifacts) -> None:
     assert artifacts.put(b"plan") == artifacts.put(b"plan") == artifacts.put(bytes(bytearray(b"plan")))
 
