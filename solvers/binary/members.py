@@ -1,6 +1,6 @@
 """Which search gets how much of the time on which model: a table, and the rule that reads it.
 
-The table is written by ``python -m benchmarks.binary_members`` from measurements; nothing in it is set by hand.
+The table holds what ``python -m benchmarks.binary_members`` measured; with ``--write`` that command renews it.
 """
 
 from __future__ import annotations

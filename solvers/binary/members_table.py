@@ -1,4 +1,4 @@
-"""Written by ``python -m benchmarks.binary_members``: measured, not set by hand."""
+"""From what ``python -m benchmarks.binary_members`` measured; where shares tie, annealing alone stands."""
 
 from __future__ import annotations
 
