@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from solvers.kind import ProblemKind
+from solvers.kind import ProblemKind, ScaleOut
+from solvers.routing.annealing.parts import accepts, anneal_part
+from solvers.routing.annealing.rounds import Rounds
 from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.bounds.strategy import RoutingBound
 from solvers.routing.canonical import RoutingCodec
@@ -19,5 +21,6 @@ KIND = ProblemKind(
     reseeded=("annealing",),
     provers=("routing-bound",),
     kernel=routing_kernel,
+    scale_out=ScaleOut("annealing", accepts, Rounds, anneal_part),
     warm=warm,
 )
