@@ -45,7 +45,7 @@ class Team:
 
     """
 
-    def __init__(self, solve: Solve, scale_out: ScaleOut, live: dict[str, str], over: Callable[[], None]) -> None:
+    def __init__(self, solve: Solve, scale_out: ScaleOut[Any], live: dict[str, str], over: Callable[[], None]) -> None:
         self._solve, self._scale_out, self._live, self._over = solve, scale_out, live, over
         self._members: dict[str, asyncio.Event] = {}
         """Worker -> set when it leaves."""

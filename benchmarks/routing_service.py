@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from services.cli.read import CsvOptions, read_file
+from services.cli.read import read_file
 from services.cli.session import Session
+from services.cli.tables import CsvOptions
 from services.client import Client, solve_timeout_s
 
 GRACE_S = 0.25

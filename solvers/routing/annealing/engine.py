@@ -55,9 +55,9 @@ class TourEngine:
         self.weight = 1.0
         self.kept: tuple[float, RoutingPlan] | None = None
 
-    def load(self, routes: Sequence[Sequence[int]]) -> None:
+    def load(self, routes: Sequence[Sequence[int]] | Sequence[NDArray[np.int32]]) -> None:
         """Begin from ``routes`` of stops; those beyond the number of vehicles are dropped."""
-        load_routes(self.tours, [self.visits[list(route)] for route in routes[: len(self.tours.load)]])
+        load_routes(self.tours, [self.visits[list(route)].tolist() for route in routes[: len(self.tours.load)]])
         keep_best(self.tours)
 
     def run(self, iterations: int, temperature: float) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
@@ -132,12 +130,13 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
                 continue
             blink_in -= 1
             k = fits[i >> 1]
-            j = np.int64(near[c, k])
-            q = np.int64(nodes[j].pred if i & 1 else nodes[j].succ)
-            cost = near_length[c, k] + distance(tours, c, q) - (nodes[j].dpred if i & 1 else nodes[j].dsucc)
+            i_near = near[c, k]
+            other = nodes[i_near].pred if i & 1 else nodes[i_near].succ
+            old = nodes[i_near].dpred if i & 1 else nodes[i_near].dsucc
+            cost = near_length[c, k] + distance(tours, c, other) - old
             if cost < best:
                 best = cost
-                at = q if i & 1 else j
+                at = other if i & 1 else i_near
     # Long edges to the depot pass near visits that neither of their ends is near to.
     to_depot = tours.depot_length[c]
     used = counts[N_FREE]
