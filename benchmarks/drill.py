@@ -23,8 +23,8 @@ FAULTS = ("partition", "outage")
 
 
 def run(quick: bool = False) -> dict[str, Any]:
-    """Drill; 4 faults when ``quick``, else 12. Each is of 2 s, in turn a process that hangs and one that is killed."""
-    count = 4 if quick else 12
+    """Drill; 4 faults when ``quick``, else 9. Each is of 2 s, in turn a process that hangs and one that is killed."""
+    count = 4 if quick else 9
     rounds = [(FAULTS[place % 2], BACKENDS[place % 3]) for place in range(count)]
     with tempfile.TemporaryDirectory(prefix="isinglass-drill-") as folder:
         config = ServiceConfig(
