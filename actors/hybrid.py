@@ -42,6 +42,10 @@ _CUT_AFTER_SHARE = 0.25
 """Share of the solving time given to classical strategies before a kernel is cut from what they found."""
 _LIFT_SHARE = 0.3
 """Share of the time left that is kept for lifting when a backend is asked."""
+_FEWEST_SHOTS = 32
+"""Shots below which a backend is not asked at all for want of time."""
+_FILL = 0.8
+"""Share of the time left that shots which had to be cut down are estimated to take."""
 
 
 class CircuitOpen(BackendError):
@@ -141,12 +145,9 @@ class HybridStep:
 
     async def _sample(self, program: Program) -> tuple[dimod.SampleSet, Attempt]:
         """Samples, and the attempt that brought the first of them: batches until another is not worth its price."""
-        solve, choice = self._solve, self._choice
-        device = actor(device_name(choice.name))
-        estimate: Estimate = await device.estimate.remote(program, choice.shots)
-        left_s = self._left_s()
-        if estimate.seconds > left_s:
-            raise BackendTimeout(choice.name, f"needs about {estimate.seconds:.1f} s of {left_s:.1f} s left")
+        solve, device = self._solve, actor(device_name(self._choice.name))
+        estimate = await self._fit(device, program)
+        choice = self._choice
         facts: BackendFacts = await device.facts.remote()
         plan = ShotPlan(choice.shots, batch_shots(facts.price, choice.shots))
         key = f"{solve.order.job_id}:{choice.name}"
@@ -164,6 +165,24 @@ class HybridStep:
                 break
             samples = together(samples, found)
         return samples, attempt
+
+    async def _fit(self, device: Any, program: Program) -> Estimate:
+        """The estimate of the shots chosen or, where these take longer than the time left, of as many as fit.
+
+        Raises `BackendTimeout` when too few do.
+        """
+        estimate: Estimate = await device.estimate.remote(program, self._choice.shots)
+        left_s = self._left_s()
+        if estimate.seconds <= left_s:
+            return estimate
+        shots = int(_FILL * self._choice.shots * left_s / estimate.seconds)
+        if shots >= _FEWEST_SHOTS:
+            fewer: Estimate = await device.estimate.remote(program, shots)
+            if fewer.seconds <= left_s:
+                self._solve.log.warning("fewer_shots", backend=self._choice.name, asked=self._choice.shots, shots=shots)
+                self._choice = replace(self._choice, shots=shots)
+                return fewer
+        raise BackendTimeout(self._choice.name, f"needs about {estimate.seconds:.1f} s of {left_s:.1f} s left")
 
     async def _persist(
         self, device: Any, program: Program, estimate: Estimate, first: Attempt, key: str

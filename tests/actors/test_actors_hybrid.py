@@ -59,6 +59,8 @@ class Scene:
         config: RetryConfig | None = None,
         choice: BackendChoice = CHOICE,
         price: Price = FREE,
+        fixed_s: float = 0.01,
+        shot_s: float = 0.0,
     ) -> None:
         self.script = list(script)
         self.sent: list[tuple[str, int, int, int, bool]] = []
@@ -68,7 +70,7 @@ class Scene:
         budget = RetryBudget(config or RetryConfig(base_delay_s=0.0))
 
         async def estimate(program: Program, shots: int) -> Estimate:
-            return Estimate(0.01, WORST, 1.0)
+            return Estimate(fixed_s + shots * shot_s, WORST, 1.0)
 
         async def sample(program: Program, shots: int, key: str, timeout_s: float, retries: bool) -> dimod.SampleSet:
             self.sent.append((key, shots, program.layers, program.seed, retries))
@@ -267,3 +269,19 @@ async def test_a_batch_that_fails_leaves_what_is_there(monkeypatch) -> None:
 )
 def test_batches_are_for_backends_whose_shots_have_a_price_and_fees_stay_small(price, batch) -> None:
     assert batch_shots(price, 1_000) == batch
+
+
+async def test_as_many_shots_are_asked_for_as_the_time_left_allows(monkeypatch) -> None:
+    choice = BackendChoice("q", 100, 1_000, 2, 1_000, "test")
+    scene = Scene(monkeypatch, "ok", left_s=5.0, choice=choice, shot_s=0.01)  # ten seconds for all of them
+    told = await scene.run(monkeypatch)
+    ((_, shots, *_),) = scene.sent
+    assert 250 <= shots <= 350  # of 3.5 s, what lifting needs kept back
+    assert (told.outcome, told.shots) == ("OK", shots)
+
+
+async def test_a_backend_that_cannot_answer_in_time_whatever_the_shots_is_not_asked(monkeypatch) -> None:
+    scene = Scene(monkeypatch, "ok", left_s=5.0, fixed_s=4.0)
+    told = await scene.run(monkeypatch)
+    assert scene.sent == []
+    assert (told.outcome, told.reason) == ("FAILED", "BACKEND_TIMEOUT")
