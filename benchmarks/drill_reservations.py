@@ -81,7 +81,7 @@ def run_plan(url: str, folder: Path, plan: Plan) -> dict[str, Any]:
 def _submit_all(url: str, folder: Path, vendor: Path, plan: Plan) -> int:
     """Run every reservation once, killing processes at random; a killed one's unfinished work goes to a new one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.drill_reservations"])
+    context.set_forkserver_preload(["actors.upkeep", "store.store"])
     chance = Random(plan.seed)
     share = plan.reservations // plan.processes
     todo = [list(range(k * share, (k + 1) * share)) for k in range(plan.processes)]
