@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import BigInteger, func, select, type_coerce
+from sqlalchemy import BigInteger, func, literal_column, select, type_coerce
 
 from store import ledger
 from store.database import Database
 from store.ledger import ReservationState
 from store.schema import reservations
 
-_DAY_MICROSECONDS = 86_400_000_000
+# written out, not bound: PostgreSQL takes the same expression with two parameters for two expressions
+_DAY_MICROSECONDS = literal_column("86400000000", BigInteger)
 _EPOCH = date(1970, 1, 1)
 _r = reservations.c
 _usd = func.coalesce(func.sum(_r.held_usd_micros), 0)
