@@ -57,7 +57,8 @@ class DeviceWatch:
     ) -> None:
         self._store, self._selection, self._went_down = store, selection, went_down
         self.facts: dict[str, BackendFacts] = {}
-        self.watch = Watch(names, settings.watch, settings.domains)
+        lone = set(names) - {name for group in settings.groups for name in group.backends}
+        self.watch = Watch(names, settings.watch, settings.domains, lone)
         self.groups = Groups(settings.groups, self.watch)
         self._drift = DriftWatch()
         self._unavailable: dict[str, str] = {}

@@ -29,16 +29,21 @@ class HeartbeatConfig:
         Intervals kept (>= 2).
     least_deviation_s
         The deviation is taken as at least this, so that a very regular sender is not suspected for a scheduling pause.
+    least_silence_s
+        Before so much silence there is no suspicion at all, in seconds (>= 0).
     """
 
     expected_s: float = 0.2
     threshold: float = 8.0
     window: int = 200
     least_deviation_s: float = 0.05
+    least_silence_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 < self.expected_s < math.inf and 0 < self.threshold < math.inf and self.least_deviation_s > 0):
             raise ValueError(f"{self}: expected_s, threshold and least_deviation_s must be > 0")
+        if not 0 <= self.least_silence_s < math.inf:
+            raise ValueError(f"least_silence_s is {self.least_silence_s}; allowed: >= 0")
         if self.window < 2:
             raise ValueError(f"window is {self.window}; allowed: >= 2")
 
@@ -81,6 +86,8 @@ class Heartbeat:
         return float(10.0 ** -min(self.phi(now_s), 300.0))
 
     def _phi(self, silence_s: float) -> float:
+        if silence_s < self.config.least_silence_s:
+            return 0.0
         count = len(self._intervals)
         mean_s = sum(self._intervals) / count
         variance = sum((interval - mean_s) ** 2 for interval in self._intervals) / count

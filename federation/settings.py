@@ -224,7 +224,7 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 
 def _watch(reader: _Reader, table: Mapping[str, Any]) -> WatchConfig:
     heart = table.get("heartbeat", {})
-    known = ("interval_s", "threshold", "hold_phi", "least_deviation_s", "most_unheard")
+    known = ("interval_s", "threshold", "hold_phi", "least_deviation_s", "most_unheard", "lone_silence_s")
 
     def make(
         hold_phi: float = WatchConfig.hold_phi,
@@ -232,12 +232,15 @@ def _watch(reader: _Reader, table: Mapping[str, Any]) -> WatchConfig:
         threshold: float = HeartbeatConfig.threshold,
         least_deviation_s: float = HeartbeatConfig.least_deviation_s,
         most_unheard: int = WatchConfig.most_unheard,
+        lone_silence_s: float = WatchConfig.lone_silence_s,
     ) -> WatchConfig:
         if not 0.02 <= interval_s <= 60:
             raise ValueError(f"interval_s is {interval_s}; allowed: 0.02 - 60 s")
         breaker = reader.build(BreakerConfig, table.get("breaker", {}), "federation.breaker", _names(BreakerConfig), {})
         heartbeat = HeartbeatConfig(interval_s, threshold, least_deviation_s=least_deviation_s)
-        return WatchConfig(heartbeat, hold_phi, most_unheard, breaker=breaker or BreakerConfig())
+        return WatchConfig(
+            heartbeat, hold_phi, most_unheard, lone_silence_s=lone_silence_s, breaker=breaker or BreakerConfig()
+        )
 
     return reader.build(make, heart, "federation.heartbeat", known, {}) or WatchConfig()
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from federation.breaker import Breaker, BreakerConfig, CircuitState
@@ -54,6 +54,9 @@ class WatchConfig:
     pause_s
         A look that comes later than this after the one before was itself held up; only so much of the pause counts as
         silence, in seconds (> 0).
+    lone_silence_s
+        A backend that nothing can stand in for is not suspected before so much silence, in seconds (>= 0): to give it
+        up gains little, and a process that compiles or shares a full core may say nothing for a second.
     breaker
         Of each backend.
     """
@@ -62,6 +65,7 @@ class WatchConfig:
     hold_phi: float = 2.0
     most_unheard: int = 4
     pause_s: float = 0.1
+    lone_silence_s: float = 3.0
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
 
     def __post_init__(self) -> None:
@@ -69,6 +73,8 @@ class WatchConfig:
             raise ValueError(f"hold_phi is {self.hold_phi}; allowed: above 0, at most {self.heartbeat.threshold}")
         if self.most_unheard < 1:
             raise ValueError(f"most_unheard is {self.most_unheard}; allowed: >= 1")
+        if not 0 <= self.lone_silence_s < math.inf:
+            raise ValueError(f"lone_silence_s is {self.lone_silence_s}; allowed: >= 0")
         if not 0 < self.pause_s < math.inf:
             raise ValueError(f"pause_s is {self.pause_s}; allowed: > 0")
 
@@ -94,6 +100,8 @@ class Watch:
         How they are watched.
     domains
         Vendor, region and whatever else fails as one, by backend; absent ones share nothing.
+    lone
+        Backends that nothing can stand in for.
     """
 
     def __init__(
@@ -101,12 +109,15 @@ class Watch:
         names: Sequence[str],
         config: WatchConfig | None = None,
         domains: Mapping[str, Sequence[str]] | None = None,
+        lone: Collection[str] = (),
     ) -> None:
         self.config = config or WatchConfig()
         self.domains = FailureDomains({name: tuple((domains or {}).get(name, ())) for name in names})
         self.log: deque[Happened] = deque(maxlen=EVENTS_KEPT)
         self._breakers = {name: Breaker(self.config.breaker) for name in names}
-        self._hearts = {name: Heartbeat(self.config.heartbeat) for name in names}
+        heartbeat = self.config.heartbeat
+        patient = replace(heartbeat, least_silence_s=max(heartbeat.least_silence_s, self.config.lone_silence_s))
+        self._hearts = {name: Heartbeat(patient if name in lone else heartbeat) for name in names}
         self._unheard = dict.fromkeys(names, 0)
         self._down: dict[str, str] = {}
         self._looked_s: float | None = None

@@ -37,6 +37,25 @@ def test_a_backend_that_falls_silent_is_held_first_and_down_within_a_second():
     assert watch.circuit("a", now_s) is CircuitState.OPEN
 
 
+def test_a_backend_without_a_substitute_is_given_time_before_it_is_held_or_down():
+    watch = Watch(("a", "b"), lone=("a",))
+    now_s = 0.0
+    while now_s < 5.0:
+        watch.beat("a", now_s)
+        watch.beat("b", now_s)
+        now_s += BEAT_S
+    for _ in range(56):  # 2.8 s since the last beat, and some
+        now_s += 0.05
+        watch.look(now_s)
+        if now_s < 7.7:
+            assert watch.askable("a", now_s)
+    assert watch.down("b")
+    for _ in range(20):
+        now_s += 0.05
+        watch.look(now_s)
+    assert watch.down("a")
+
+
 def test_heartbeats_with_jitter_never_take_a_backend_down():
     watch, _ = beating(until_s=600.0, rng=np.random.default_rng(1))
     assert Event.DOWN not in events(watch, "a")
