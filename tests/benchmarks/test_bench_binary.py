@@ -17,6 +17,7 @@ from benchmarks import (
     binary_summary,
 )
 from solvers.binary.problem import quadratic_problem
+from solvers.registry import problem_kind
 
 
 def a_model(tmp_path):
@@ -121,6 +122,7 @@ def test_the_table_names_every_instance_solver_and_absent_peer():
 
 @pytest.mark.parametrize("products", [0, 15])
 def test_every_solver_installed_reaches_the_optimum_of_a_small_constrained_model(tmp_path, products):
+    problem_kind("binary").warm()  # the second below is for solving, not for the compiler
     problem = binary_constrained.model(3, variables=20, constraints=8, products=products)
     binary_constrained.save(problem, tmp_path / "model.npz")
     assert binary_constrained.load(tmp_path / "model.npz").objective == problem.objective
