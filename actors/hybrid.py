@@ -61,6 +61,8 @@ class HybridStep:
         self._reservations: dict[str, str] = {}
         """By idempotency key."""
         self._attempts: list[AttemptRecord] = []
+        self.kernel: Kernel[Any] | None = None
+        """What was cut, or what another step left to this one."""
         self._shots_used = 0
         """Shots of batches that answered, and of failed attempts that may have run."""
 
@@ -96,18 +98,9 @@ class HybridStep:
         if solve.incumbent is None:
             return self._result("SKIPPED", Reason.NO_FEASIBLE_CANDIDATE)
         worker = actor(next(iter(solve.lanes), worker_name(0)))
-        kernel: Kernel[Any] | None = await worker.cut_kernel.remote(
-            KernelOrder(
-                solve.order.job_id,
-                solve.order.kind,
-                solve.order.problem,
-                solve.incumbent.plan,
-                tuple(solve.pool),
-                choice.max_variables,
-                solve.order.policy.seed,
-                solve.solve_until_s,
-            )
-        )
+        if self.kernel is None:
+            self.kernel = await self._cut(worker, solve.incumbent.plan)
+        kernel = self.kernel
         if kernel is None:
             return self._result("SKIPPED", Reason.NO_KERNEL)
         program = Program(
@@ -133,6 +126,23 @@ class HybridStep:
         )
         improvement = await solve.consider(lifted.plan, None, "kernel", choice.name, "1")
         return self._result("OK", "", improvement, samples, asdict(lifted.quantum_lift))
+
+    async def _cut(self, worker: Any, plan: Any) -> Kernel[Any] | None:
+        """The kernel of the problem around ``plan``."""
+        solve, choice = self._solve, self._choice
+        kernel: Kernel[Any] | None = await worker.cut_kernel.remote(
+            KernelOrder(
+                solve.order.job_id,
+                solve.order.kind,
+                solve.order.problem,
+                plan,
+                tuple(solve.pool),
+                choice.max_variables,
+                solve.order.policy.seed,
+                solve.solve_until_s,
+            )
+        )
+        return kernel
 
     async def _until_ripe(self) -> None:
         """Wait until classical strategies have ended or had their share of the time."""

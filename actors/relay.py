@@ -17,6 +17,7 @@ from federation.attack import BackendChoice
 from federation.hedge import Hedge
 from federation.policy import USD_MICROS
 from federation.reasons import Reason
+from solvers.kernel import Kernel
 
 if TYPE_CHECKING:
     from actors.solve import Solve
@@ -59,7 +60,12 @@ class _First(HybridStep):
 
 
 class _Resumed(_First):
-    """A step that takes over: the classical strategies have had their share of the time already."""
+    """A step that takes over: the classical strategies have had their share of the time, and the kernel is there."""
+
+    def __init__(self, solve: Solve, choice: BackendChoice, kernel: Kernel[Any] | None) -> None:
+        super().__init__(solve, choice)
+        if kernel is not None and kernel.bqm.num_variables <= choice.max_variables:
+            self.kernel = kernel
 
     async def _until_ripe(self) -> None:
         await self._solve.first.wait()
@@ -193,7 +199,7 @@ class Relay:
             self._charged += round(entry.cost_usd * USD_MICROS) if entry is not None else 0
             choice = await self._substitute(leg.choice, hedges)
             if choice is not None:
-                self._ask(_Resumed(self._solve, choice), choice)
+                self._ask(_Resumed(self._solve, choice, leg.step.kernel), choice)
                 return
         if hedges:
             self._tried.append("")  # there is nobody: it is not asked for again

@@ -18,6 +18,7 @@ from federation.policy import Policy
 from federation.reasons import Reason
 from solvers.errors import BackendUnavailable, ProgramRefused
 
+KERNEL: Any = SimpleNamespace(bqm=SimpleNamespace(num_variables=80))
 CHOICES = {name: BackendChoice(name, 100, 50, 1, 0, "test") for name in "abc"}
 
 
@@ -27,11 +28,14 @@ class Scene:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **scripts: Any) -> None:
         self.asked: list[str] = []
         self.substitutes: list[tuple[Any, ...]] = []
+        self.kernels: list[Any] = []
         scene = self
 
         async def ask(step: HybridStep) -> Any:
             name = step._choice.name
             scene.asked.append(name)
+            scene.kernels.append(step.kernel)
+            step.kernel = step.kernel or KERNEL
             script = scripts[name]
             if script == "hang":
                 step.sent.set()  # type: ignore[attr-defined]
@@ -95,6 +99,17 @@ async def test_work_on_one_that_goes_down_is_handed_over_at_once(monkeypatch: py
     assert scene.asked == ["a"]
     scene.relay.backend_down("a")
     assert await running == [("a", "FAILED", "BACKEND_UNAVAILABLE"), ("b", "OK", "")]
+
+
+async def test_whoever_takes_over_takes_the_kernel_along_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, a=BackendUnavailable("a", "gone"), b="ok")
+    await scene.run()
+    assert scene.kernels == [None, KERNEL]
+    small = BackendChoice("b", 79, 50, 1, 0, "test")
+    monkeypatch.setitem(CHOICES, "b", small)
+    scene = Scene(monkeypatch, a=BackendUnavailable("a", "gone"), b="ok")
+    await scene.run()
+    assert scene.kernels == [None, None]
 
 
 async def test_a_program_that_is_refused_is_not_sent_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
