@@ -99,7 +99,7 @@ def _round(one: Round, happened: Sequence[Happened], groups: Mapping[str, str]) 
         others = [e for e in within if e.backend != one.backend and groups[e.backend] == group]
         moved = {e.detail: e.at_s for e in own if e.event is Event.MOVED}
         for job, at_s in moved.items():
-            since_s = _lost_at(job, own, detected_s, at_s)
+            since_s = _lost_at(job, own, at_s)
             if since_s is None:
                 continue
             handed.append(at_s - since_s)
@@ -115,12 +115,19 @@ def _round(one: Round, happened: Sequence[Happened], groups: Mapping[str, str]) 
     }
 
 
-def _lost_at(job: str, own: Sequence[Happened], detected_s: float, moved_s: float) -> float | None:
-    """When it was known that the struck backend would not do ``job``: its own failure, or the detection."""
-    known = [e.at_s for e in own if e.detail == job and e.event in (Event.FAILED, Event.HELD) and e.at_s <= moved_s]
-    if known:
-        return max(known)
-    return detected_s if detected_s <= moved_s else None
+def _lost_at(job: str, own: Sequence[Happened], moved_s: float) -> float | None:
+    """When it was known that the struck backend would not do ``job``: its own failure, or the last time it went down.
+
+    A backend that was heard again takes a probe, whose time counts from when it was sent.
+    """
+    own = [entry for entry in own if entry.at_s <= moved_s]
+    mine = [entry for entry in own if entry.detail == job]
+    failed = [entry.at_s for entry in mine if entry.event in (Event.FAILED, Event.HELD)]
+    if failed:
+        return max(failed)
+    down = [entry.at_s for entry in own if entry.event in (Event.DOWN, Event.OPENED)]
+    probed = [entry.at_s for entry in mine if entry.event is Event.SENT and down and entry.at_s >= down[0]]
+    return max([*down, *probed], default=None)
 
 
 def _quantiles(seconds: Sequence[float]) -> dict[str, Any]:

@@ -62,6 +62,21 @@ def test_times_and_attempts_are_those_of_the_log() -> None:
     assert "time to detect, p95" in table(found)
 
 
+def test_work_on_a_backend_that_goes_down_once_more_is_late_only_since_then() -> None:
+    again = [
+        Happened(103.0, "a", Event.SENT, "job-10"),
+        Happened(103.3, "a", Event.DOWN, "silent"),
+        Happened(103.35, "a", Event.MOVED, "job-10"),
+        Happened(103.5, "a", Event.HEARD, ""),
+        Happened(103.6, "a", Event.SENT, "job-11"),  # a probe that nobody answers
+        Happened(103.9, "a", Event.MOVED, "job-11"),
+    ]
+    found = findings([ROUND], happened() + again, load([answer(99.0)]), GROUPS, NOTHING)
+    assert found["switch"]["n"] == 4
+    assert found["switch"]["max_s"] == pytest.approx(0.3)
+    assert found["switch"]["mean_s"] == pytest.approx((0.01 + 0.02 + 0.05 + 0.3) / 4)
+
+
 @pytest.mark.parametrize(
     ("answers", "sent", "figure"),
     [
