@@ -18,19 +18,24 @@ def table(found: dict[str, Any]) -> str:
     """One line a figure, then one line a round."""
     load = found["load"]
     rounds = found["rounds"]
+    slow = _slow(found)
     lines = [
         f"{len(rounds)} faults under {load['per_s']:g} requests/s of small invoice plans, deadline "
         f"{load['deadline_s']:g} s, profile {load['profile']}: {found['sent']} sent, {found['answered']} answered",
         "",
         f"{'':46}{'found':>12}  must",
-        _time("time to detect, p95", found["detect"], MUST["detect_p95_s"]),
+        _time("time to detect, p95", found["detect"], None if slow else MUST["detect_p95_s"]),
         _time("time to switch (work handed to another), p95", found["switch"], MUST["switch_p95_s"]),
         _time("  and sent to it, kernel included, p95", found["sent_elsewhere"], None),
-        _count("faults not detected", found["undetected"], 0),
+        _count("faults not detected", found["undetected"], None if slow else 0),
         _count("answers lost", found["answers_lost"], MUST["answers_lost"]),
         _count("deadlines missed", found["deadlines_missed"], MUST["deadlines_missed"]),
         _count("US dollars over budget", found["usd_over_budget"], MUST["usd_over_budget"]),
-        _count("attempts sent to the dead backend, most", found["attempts_most"], MUST["attempts_most"]),
+        _count(
+            f"attempts sent to the {'slow' if slow else 'dead'} backend, most",
+            found["attempts_most"],
+            None if slow else MUST["attempts_most"],
+        ),
         _count("probes after that, all faults", found["probes"], None),
         _count("US dollars for attempts that brought nothing", round(found["cost_of_failed_attempts_usd"], 6), None),
         f"{'quality lost, mean and most':46}{100 * found['quality_lost']['mean']:>10.3f} %  "
@@ -53,14 +58,20 @@ def table(found: dict[str, Any]) -> str:
 
 def met(found: dict[str, Any]) -> bool:
     """Whether every figure is what it must be."""
-    slow = all(one["kind"] == "latency" for one in found["rounds"])  # slow is not down: it is to be lived with
+    slow = _slow(found)
     return (
         (slow or not found["undetected"])
         and found["detect"].get("p95_s", 0.0 if slow else float("inf")) <= MUST["detect_p95_s"]
         and found["switch"].get("p95_s", 0.0) <= MUST["switch_p95_s"]
-        and all(found[name] <= MUST[name] for name in ("answers_lost", "deadlines_missed", "attempts_most"))
+        and (slow or found["attempts_most"] <= MUST["attempts_most"])
+        and all(found[name] <= MUST[name] for name in ("answers_lost", "deadlines_missed"))
         and found["usd_over_budget"] <= 1e-9
     )
+
+
+def _slow(found: dict[str, Any]) -> bool:
+    """Whether backends were slowed down only: slow is not down, it is to be lived with."""
+    return all(one["kind"] == "latency" for one in found["rounds"])
 
 
 def _time(name: str, seconds: dict[str, Any], must_s: float | None) -> str:

@@ -123,7 +123,9 @@ def test_falsified_samples_are_over_other_variables_until_the_device_is_healed()
 
 def test_a_slow_backend_need_not_be_detected() -> None:
     slow = replace(ROUND, kind="latency")
-    assert met(findings([slow], [], load([answer(99.0), answer(101.0)]), GROUPS, NOTHING))
+    calls = [Happened(100.0 + k / 10, "a", Event.SENT, f"job-{k}") for k in range(20)]  # it goes on being asked
+    assert met(findings([slow], calls, load([answer(99.0), answer(101.0)]), GROUPS, NOTHING))
+    assert not met(findings([slow], calls, load([answer(99.0)], sent=2), GROUPS, NOTHING))
 
 
 def test_the_load_is_made_of_valid_requests_that_a_backend_may_take_part_in() -> None:
