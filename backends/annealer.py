@@ -87,7 +87,7 @@ class LocalAnnealer:
         per_read = problem.num_variables * SECONDS_PER_UPDATE + 2 * problem.num_terms * SECONDS_PER_NEIGHBOUR_UPDATE
         reads = -(-shots // 16) * 16
         seconds = min(self._time_limit_s, 0.01 + reads * program.sweeps * per_read)
-        return Estimate(seconds, self._cost_usd_micros(shots, self._time_limit_s), 1.0)
+        return Estimate(seconds, self._price.charge_usd_micros(shots, self._time_limit_s), 1.0)
 
     def submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
         problem = self._checked(program, shots)
@@ -136,7 +136,7 @@ class LocalAnnealer:
             num_occurrences=counts,
             info={
                 "seconds": seconds,
-                "cost_usd_micros": self._cost_usd_micros(shots, min(seconds, self._time_limit_s)),
+                "cost_usd_micros": self._price.charge_usd_micros(shots, min(seconds, self._time_limit_s)),
                 "lanes": lanes_for(problem.num_variables),
                 "sweeps": program.sweeps,
             },
@@ -161,8 +161,3 @@ class LocalAnnealer:
             return from_dimod(program.bqm)
         except InvalidProblem as error:
             raise ProgramRefused(self._name, str(error)) from error
-
-    def _cost_usd_micros(self, shots: int, seconds: float) -> int:
-        price = self._price
-        timed = math.ceil(price.per_second_usd_micros * seconds)
-        return price.per_task_usd_micros + shots * price.per_shot_usd_micros + timed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,11 @@ class Price:
     per_second_usd_micros: int = 0
     source: str = "local, free of charge"
     as_of: str = ""
+
+    def charge_usd_micros(self, shots: int, seconds: float) -> int:
+        """The price of one task of ``shots`` that takes ``seconds`` of the device, rounded up."""
+        fixed = self.per_task_usd_micros + shots * self.per_shot_usd_micros
+        return fixed + math.ceil(seconds * self.per_second_usd_micros)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +15,8 @@ from backends.backend import BackendFacts, Estimate, Price, Program, RemoteJob, 
 from backends.dwave_session import AnnealAnswer, AnnealOrder, AnnealSession, Graph, SapiSession
 from backends.embedding import Embedder, Embedding, chain_strength, embed_model, ising_of, unembed
 from backends.gate import check_program
-from backends.ledger import KEPT, Ledger
+from backends.ledger import Ledger
+from backends.sent import SentJobs
 from backends.submissions import Submissions
 from solvers.errors import BackendError, ProgramRefused, ResultCorrupt
 
@@ -28,7 +27,6 @@ T = TypeVar("T")
 class _Sent:
     """What was submitted under one key; ``embedding`` is ``None`` for a model without variables."""
 
-    job: RemoteJob
     program: Program
     embedding: Embedding | None
     info: dict[str, Any]
@@ -99,7 +97,7 @@ class DWaveAnnealer:
         )
         self._session: AnnealSession | None = None
         self._graph: tuple[float, Graph, Embedder] | None = None
-        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._sent: SentJobs[_Sent] = SentJobs(name)
         self._submissions = Submissions(name, call_timeout_s, listing_lag_s)
         self._lock = threading.RLock()
 
@@ -142,16 +140,14 @@ class DWaveAnnealer:
         limits = graph.properties.get("problem_run_duration_range")
         if limits and seconds - self._programming_s > limits[1] * 1e-6:
             raise ProgramRefused(self.name, f"{shots} reads take {seconds:.2f} s; allowed: {limits[1] * 1e-6:g} s")
-        return Estimate(seconds, self._charge(shots, seconds), 1.0)
+        return Estimate(seconds, self._price.charge_usd_micros(shots, seconds), 1.0)
 
     def submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
         """Send it unless the key is known here, in the ledger, or by its label at the vendor."""
         if not idempotency_key:
             raise ValueError("idempotency key is empty; allowed: any other text")
-        with self._lock:
-            known = self._sent.get(idempotency_key)
-        if known is not None:
-            return known.job
+        if known := self._sent.known(idempotency_key):
+            return known
         with self._submissions.unless_sent(idempotency_key):
             return self._submit(program, shots, idempotency_key)
 
@@ -160,7 +156,7 @@ class DWaveAnnealer:
         graph, embedder = self._check(program, shots)
         if program.bqm.num_variables == 0:
             job = RemoteJob(self.name, self._submissions.tag(idempotency_key), idempotency_key, shots)
-            return self._keep(_Sent(job, program, None, {}))
+            return self._sent.keep(job, _Sent(program, None, {}))
         fields, couplings = ising_of(program.bqm)
         embedding = embedder.embed(len(fields), list(couplings))
         strength = chain_strength(list(couplings.values()), len(fields))
@@ -180,7 +176,7 @@ class DWaveAnnealer:
             "chain_strength": strength,
             "annealing_time_us": self._anneal_us,
         }
-        return self._keep(_Sent(RemoteJob(self.name, job_id, idempotency_key, shots), program, embedding, info))
+        return self._sent.keep(RemoteJob(self.name, job_id, idempotency_key, shots), _Sent(program, embedding, info))
 
     def poll(self, job: RemoteJob) -> RemoteStatus:
         """The vendor's state of it."""
@@ -189,7 +185,7 @@ class DWaveAnnealer:
     def fetch(self, job: RemoteJob) -> dimod.SampleSet:
         """Samples of a finished problem: chains to variables by majority, energies from the program itself."""
         status, why = self._state(job)
-        sent = self._of(job)
+        sent = self._sent.of(job)
         if status is not RemoteStatus.DONE:
             raise BackendError(self.name, f"job {job.id} is {status.value}{f': {why}' if why else ''}")
         bqm = sent.program.bqm
@@ -206,7 +202,7 @@ class DWaveAnnealer:
         samples.info.update(sent.info)
         samples.info.update(
             seconds=seconds,
-            cost_usd_micros=self._charge(job.shots, seconds),
+            cost_usd_micros=self._price.charge_usd_micros(job.shots, seconds),
             broken_chains=broken,
             contributed=seconds > 0,
         )
@@ -214,7 +210,7 @@ class DWaveAnnealer:
 
     def cancel(self, job: RemoteJob) -> None:
         """Ask the vendor to stop it if it still waits or runs."""
-        if self._of(job).embedding is None:
+        if self._sent.of(job).embedding is None:
             return
         if self.poll(job) in (RemoteStatus.QUEUED, RemoteStatus.RUNNING):
             session = self._connected()
@@ -229,7 +225,7 @@ class DWaveAnnealer:
             raise ResultCorrupt(self.name, reason)
 
     def _state(self, job: RemoteJob) -> tuple[RemoteStatus, str]:
-        if self._of(job).embedding is None:
+        if self._sent.of(job).embedding is None:
             return RemoteStatus.DONE, ""
         session = self._connected()
         return self._ask("status of job", lambda: session.state(job.id))
@@ -265,23 +261,3 @@ class DWaveAnnealer:
             if self._session is None:
                 self._session = self._ask("connect", self._connect)
             return self._session
-
-    def _keep(self, sent: _Sent) -> RemoteJob:
-        with self._lock:
-            self._sent[sent.job.idempotency_key] = sent
-            while len(self._sent) > KEPT:
-                self._sent.popitem(last=False)
-        return sent.job
-
-    def _of(self, job: RemoteJob) -> _Sent:
-        with self._lock:
-            found = self._sent.get(job.idempotency_key)
-        if found is None or found.job.id != job.id:
-            reason = f"job {job.id} is not known to this process: submit again under the same key to pick it up"
-            raise BackendError(self.name, reason)
-        return found
-
-    def _charge(self, shots: int, seconds: float) -> int:
-        price = self._price
-        charge = price.per_task_usd_micros + shots * price.per_shot_usd_micros
-        return charge + math.ceil(seconds * price.per_second_usd_micros)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,7 +15,8 @@ from backends.backend import BackendFacts, Estimate, Price, Program, RemoteJob, 
 from backends.calibration import Snapshot
 from backends.gate import check_program
 from backends.gate_session import Availability, GateOrder, GateSession
-from backends.ledger import KEPT, Ledger
+from backends.ledger import Ledger
+from backends.sent import SentJobs
 from backends.submissions import Submissions
 from solvers.errors import BackendDenied, BackendError, ProgramRefused, ResultCorrupt
 from solvers.quantum.cost import CostModel
@@ -76,7 +75,6 @@ class TimeModel:
 class _Sent:
     """What was submitted under one idempotency key; ``prepared`` is ``None`` for a model without variables."""
 
-    job: RemoteJob
     program: Program
     prepared: Prepared | None
 
@@ -112,7 +110,7 @@ class GateDevice:
         self._connect, self._search, self._is_local = connect, search, is_local
         self._session: GateSession | None = None
         self._calibrated: tuple[float, Snapshot, Ansatz] | None = None
-        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._sent: SentJobs[_Sent] = SentJobs(name)
         self._submissions = Submissions(name, limits.call_timeout_s, limits.listing_lag_s)
         self._lock = threading.RLock()
         self._shots_at_device: int | None = None
@@ -160,16 +158,14 @@ class GateDevice:
         if seconds > self._limits.max_execution_s:
             reason = f"needs about {seconds:.0f} s of {self._limits.max_execution_s} s allowed"
             raise ProgramRefused(self.name, reason)
-        return Estimate(seconds, self._charge(shots, self._limits.max_execution_s), success)
+        return Estimate(seconds, self._price.charge_usd_micros(shots, self._limits.max_execution_s), success)
 
     def submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
         """Send it unless the key is known here, in the ledger, or by its tag at the vendor."""
         if not idempotency_key:
             raise ValueError("idempotency key is empty; allowed: any other text")
-        with self._lock:
-            known = self._sent.get(idempotency_key)
-        if known is not None:
-            return known.job
+        if known := self._sent.known(idempotency_key):
+            return known
         with self._submissions.unless_sent(idempotency_key):
             return self._submit(program, shots, idempotency_key)
 
@@ -178,7 +174,7 @@ class GateDevice:
         snapshot, ansatz = self._check(program, shots)
         if program.bqm.num_variables == 0:
             job = RemoteJob(self.name, self._submissions.tag(idempotency_key), idempotency_key, shots)
-            return self._keep(_Sent(job, program, None))
+            return self._sent.keep(job, _Sent(program, None))
         session = self._connected()
         stop = Deadline(time.monotonic() + self._limits.call_timeout_s, time.monotonic)
         prepared = ansatz.prepare(program, stop)
@@ -189,7 +185,7 @@ class GateDevice:
             session.find,
             lambda tag: session.send(GateOrder(prepared, width, shots, tag, program.seed, seconds)),
         )
-        return self._keep(_Sent(RemoteJob(self.name, job_id, idempotency_key, shots), program, prepared))
+        return self._sent.keep(RemoteJob(self.name, job_id, idempotency_key, shots), _Sent(program, prepared))
 
     def poll(self, job: RemoteJob) -> RemoteStatus:
         """The vendor's state of it."""
@@ -198,12 +194,12 @@ class GateDevice:
     def fetch(self, job: RemoteJob) -> dimod.SampleSet:
         """Samples of a finished job, checked for their number and width."""
         status, why = self._state(job)
-        sent = self._of(job)
+        sent = self._sent.of(job)
         if status is not RemoteStatus.DONE:
             raise BackendError(self.name, f"job {job.id} is {status.value}{f': {why}' if why else ''}")
         if sent.prepared is None:
             samples = aggregate(CostModel.of(sent.program.bqm), no_bits(job.shots))
-            samples.info.update(seconds=0.0, cost_usd_micros=self._charge(job.shots, 0.0))
+            samples.info.update(seconds=0.0, cost_usd_micros=self._price.charge_usd_micros(job.shots, 0.0))
             return samples
         session, size = self._connected(), sent.prepared.cost.size
         bits = self._ask("result of job", lambda: session.bits(job.id, size), is_result=True)
@@ -214,7 +210,7 @@ class GateDevice:
         settled = self._ask("usage of job", lambda: session.seconds(job.id))
         seconds = self._limits.max_execution_s if settled is None else settled  # unsettled: the worst case is charged
         samples.info.update(sent.prepared.info)
-        samples.info.update(seconds=seconds, cost_usd_micros=self._charge(job.shots, seconds))
+        samples.info.update(seconds=seconds, cost_usd_micros=self._price.charge_usd_micros(job.shots, seconds))
         if self._calibrated is not None and self._calibrated[1].id == sent.prepared.info["calibration_id"]:
             qubits = [self._calibrated[1].qubits[k] for k in sent.prepared.info["physical_qubits"]]
             samples.info["mitigated_mean_energy"] = mitigated_mean(
@@ -224,14 +220,14 @@ class GateDevice:
 
     def cancel(self, job: RemoteJob) -> None:
         """Ask the vendor to stop it; what it consumed until then may be billed."""
-        if self._of(job).prepared is None:
+        if self._sent.of(job).prepared is None:
             return
         if self.poll(job) in (RemoteStatus.QUEUED, RemoteStatus.RUNNING):
             session = self._connected()
             self._ask("cancel of job", lambda: session.cancel(job.id))
 
     def _state(self, job: RemoteJob) -> tuple[RemoteStatus, str]:
-        if self._of(job).prepared is None:
+        if self._sent.of(job).prepared is None:
             return RemoteStatus.DONE, ""
         session = self._connected()
         return self._ask("status of job", lambda: session.state(job.id))
@@ -272,23 +268,3 @@ class GateDevice:
             if self._session is None:
                 self._session = self._ask("connect", self._connect)
             return self._session
-
-    def _keep(self, sent: _Sent) -> RemoteJob:
-        with self._lock:
-            self._sent[sent.job.idempotency_key] = sent
-            while len(self._sent) > KEPT:
-                self._sent.popitem(last=False)
-        return sent.job
-
-    def _of(self, job: RemoteJob) -> _Sent:
-        with self._lock:
-            found = self._sent.get(job.idempotency_key)
-        if found is None or found.job.id != job.id:
-            reason = f"job {job.id} is not known to this process: submit again under the same key to pick it up"
-            raise BackendError(self.name, reason)
-        return found
-
-    def _charge(self, shots: int, seconds: float) -> int:
-        price = self._price
-        charge = price.per_task_usd_micros + shots * price.per_shot_usd_micros
-        return charge + math.ceil(seconds * price.per_second_usd_micros)

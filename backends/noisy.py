@@ -116,7 +116,7 @@ class NoisySimulator:
         size = program.bqm.num_variables
         seconds = 0.02 + self._ansatz.evaluations(program) * evaluation_seconds(size, program.layers)
         seconds += (shots + 50) * gates * (amplitudes * _SECONDS_PER_AMPLITUDE_GATE + 2e-7)
-        worst = self._charge(shots, self._time_limit_s)
+        worst = self._price.charge_usd_micros(shots, self._time_limit_s)
         return Estimate(min(seconds, self._time_limit_s), worst, compiled.success_probability if compiled else 1.0)
 
     def submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
@@ -136,11 +136,6 @@ class NoisySimulator:
     def close(self) -> None:
         """Cancel what runs and let the threads end."""
         self._jobs.close()
-
-    def _charge(self, shots: int, seconds: float) -> int:
-        price = self._price
-        charge = price.per_task_usd_micros + shots * price.per_shot_usd_micros
-        return charge + round(seconds * price.per_second_usd_micros)
 
     def _check(self, program: Program, shots: int) -> Compiled | None:
         """Refuse what the device cannot run; the circuit, or ``None`` for a model without variables."""
@@ -171,7 +166,7 @@ class NoisySimulator:
                 prepared.cost, bits, [q.read_1_of_0 for q in qubits], [q.read_0_of_1 for q in qubits]
             )
         seconds = time.monotonic() - begun_s
-        samples.info.update(seconds=seconds, cost_usd_micros=self._charge(shots, seconds))
+        samples.info.update(seconds=seconds, cost_usd_micros=self._price.charge_usd_micros(shots, seconds))
         return samples
 
     def _shoot(self, prepared: Prepared, shots: int, seed: int, stop: Stop) -> NDArray[np.int8] | None:

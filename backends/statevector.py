@@ -105,7 +105,7 @@ class StatevectorSimulator:
         size, layers = program.bqm.num_variables, program.layers
         evaluations = search_evaluations(size, layers, self._search_s)
         seconds = _OVERHEAD_S + (evaluations + 1) * evaluation_seconds(size, layers) + memory_bytes(size) * 1e-8
-        return Estimate(min(seconds, self._time_limit_s), self._charge(shots, self._time_limit_s), 1.0)
+        return Estimate(min(seconds, self._time_limit_s), self._price.charge_usd_micros(shots, self._time_limit_s), 1.0)
 
     def submit(self, program: Program, shots: int, idempotency_key: str) -> RemoteJob:
         """Queue it; the same key is the same job."""
@@ -124,12 +124,6 @@ class StatevectorSimulator:
     def close(self) -> None:
         """Cancel what runs and let the threads end."""
         self._jobs.close()
-
-    def _charge(self, shots: int, seconds: float) -> int:
-        price = self._price
-        return (
-            price.per_task_usd_micros + shots * price.per_shot_usd_micros + round(seconds * price.per_second_usd_micros)
-        )
 
     def _run(self, program: Program, shots: int, cancelled: Callable[[], bool]) -> dimod.SampleSet:
         warm_simulator()  # a process compiles once, here at the latest: not part of the job's time limit
@@ -152,7 +146,7 @@ class StatevectorSimulator:
         seconds = time.monotonic() - begun_s
         samples.info.update(
             seconds=seconds,
-            cost_usd_micros=self._charge(shots, seconds),
+            cost_usd_micros=self._price.charge_usd_micros(shots, seconds),
             angles={"gammas": found.angles.gammas, "betas": found.angles.betas},
             evaluations=found.evaluations,
             mixer=found.mixer,
