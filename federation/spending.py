@@ -55,8 +55,7 @@ def worst_case_usd_micros(price: Price, shots: int, seconds: float) -> int:
     """
     if shots < 0 or not (0 <= seconds < math.inf):
         raise ValueError(f"shots is {shots}, seconds is {seconds}; allowed: >= 0, finite")
-    by_time = math.ceil(price.per_second_usd_micros * seconds)
-    return price.per_task_usd_micros + price.per_shot_usd_micros * shots + by_time
+    return price.charge_usd_micros(shots, seconds)
 
 
 def needs_approval(expected_usd_micros: int, limit_usd_micros: int | None, approved_usd_micros: int = 0) -> bool:

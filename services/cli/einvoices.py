@@ -29,7 +29,7 @@ def read_einvoices(path: Path, options: CsvOptions) -> Any:
 
     from protos.invoices_pb2 import InvoiceProblem
     from solvers.invoices.canonical import problem_to_json
-    from solvers.invoices.csv_reader import read_settings
+    from solvers.invoices.csv_settings import read_settings
     from solvers.invoices.einvoice import read_einvoice
 
     found: list[FieldViolation] = []

@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 
 from solvers.invoices.calendars import EPOCH
+from solvers.invoices.money import MINOR_DIGITS
+from solvers.problem import JsonObject
 
 SPACES = "\u0020\u00a0\u202f\u2009'\u2019"
 """What groups digits without ever being a decimal mark."""
@@ -102,3 +104,20 @@ def parse_day(cell: str) -> int:
     if not 0 <= day <= 84_005:
         raise Unreadable("a date from 1970 to 2199")
     return day
+
+
+def money_of(amount: Decimal, currency: str) -> JsonObject:
+    """google.type.Money of a decimal amount.
+
+    Raises
+    ------
+    Unreadable
+        When it has more decimals than nanos can hold or than ``currency`` has.
+    """
+    digits = MINOR_DIGITS.get(currency, 2)
+    scaled = amount.scaleb(digits)
+    if scaled != scaled.to_integral_value() or abs(amount) >= Decimal(10) ** 15:
+        raise Unreadable(f"at most {digits} decimals in {currency or 'this currency'} and 15 digits")
+    units = int(amount)
+    nanos = int((amount - units) * 10**9)
+    return {"currency_code": currency, "units": units, "nanos": nanos}

@@ -12,8 +12,7 @@ from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element
 
 from solvers.errors import FieldViolation, InvalidProblem
-from solvers.invoices.csv_amounts import Unreadable, parse_day
-from solvers.invoices.csv_reader import money_of
+from solvers.invoices.csv_amounts import Unreadable, money_of, parse_day
 from solvers.invoices.reader import date_json
 from solvers.invoices.skonto import FORM, parse_skonto
 from solvers.invoices.xml_tree import parse_xml

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers.errors import InvalidProblem
-from solvers.invoices.csv_reader import read_settings
+from solvers.invoices.csv_settings import read_settings
 from solvers.invoices.einvoice import read_einvoice
 from solvers.invoices.skonto import parse_skonto
 from solvers.invoices.xml_tree import parse_xml
