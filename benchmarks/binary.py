@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import binary_constrained
-from benchmarks.binary_data import ROOT, Work, data_folder, graphs, independent_sets, market_splits, mqlib, qubos
+from benchmarks.binary_data import ROOT, Work, graphs, independent_sets, market_splits, mqlib, qubos
 from benchmarks.binary_summary import PEERS, gap, summary, table
+from benchmarks.data import data_folder
 from benchmarks.peers import peers_python
 
 __all__ = ["run", "table"]
@@ -55,7 +56,7 @@ def run(
         ``load_before`` is the machine's load average: above 1, other work shared the cores.
 
     """
-    folder = data_folder()
+    folder = data_folder("gset")
     result: dict[str, Any] = {"bench": "binary", "quick": quick, "load_before": os.getloadavg()[0]}
     works = {
         "graphs": [work for work in graphs(folder) if not quick or work.name in QUICK_GRAPHS],
@@ -100,7 +101,7 @@ def _tasks(
 
     sizes: dict[str, int] = {}
     if "rates" in parts:
-        for work in graphs(data_folder()):
+        for work in graphs(data_folder("gset")):
             if work.name in ("G1", "G67"):
                 add("rates", work, 1, work.best, (), what="rate", reads=READS, sweeps=SWEEPS)
     for part in ("graphs", "qubo", "classes"):

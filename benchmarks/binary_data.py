@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,21 +42,6 @@ class Work:
         if not isinstance(problem, BinaryProblem):
             raise TypeError(f"{self.path} holds a constrained model")
         return problem
-
-
-def data_folder() -> Path:
-    """Where the public instances are: ``$ISINGLASS_DATA`` or ``../shared/data``.
-
-    Raises
-    ------
-    FileNotFoundError
-        When they are in neither place.
-
-    """
-    folder = Path(os.environ.get("ISINGLASS_DATA", ROOT.parent / "shared" / "data"))
-    if not (folder / "gset").is_dir():
-        raise FileNotFoundError(f"{folder / 'gset'}; set ISINGLASS_DATA to the folder of instances")
-    return folder
 
 
 def graphs(folder: Path) -> Iterator[Work]:

@@ -21,20 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data import data_folder
 from services.cli.session import Session
 from services.client import Client, solve_timeout_s
 
-FOLDER = Path("qoblib") / "09-routing"
+FOLDER = "qoblib/09-routing"
 TARGET = 53
 """Instances of 55 whose optimum must be found."""
 ANNEALER = "local-annealer"
 """Classical: its contributions stand in the table and do not count as quantum ones."""
-
-
-def data_folder() -> Path:
-    """``$ISINGLASS_DATA``, else ``../shared/data`` beside the repository."""
-    default = Path(__file__).resolve().parents[2] / "shared" / "data"
-    return Path(os.environ.get("ISINGLASS_DATA", default)) / FOLDER
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ def instances() -> list[Instance]:
     FileNotFoundError
         When the data are not there.
     """
-    folder = data_folder()
+    folder = data_folder(FOLDER) / FOLDER
     files = sorted((folder / "instances").glob("*.vrp"))
     if not files:
         raise FileNotFoundError(f"XSH-n20-k4-*.vrp below {folder}")

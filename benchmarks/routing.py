@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data import data_folder
 from solvers.routing.annealing import warm
 from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.plan import RoutingPlan
@@ -57,21 +58,6 @@ class Task:
     seed: int
     seconds: float
     clock: str
-
-
-def data_folder() -> Path:
-    """Where the public instances are: ``$ISINGLASS_DATA`` or ``../shared/data``.
-
-    Raises
-    ------
-    FileNotFoundError
-        When they are in neither place.
-
-    """
-    folder = Path(os.environ.get("ISINGLASS_DATA", ROOT.parent / "shared" / "data"))
-    if not (folder / "cvrp").is_dir():
-        raise FileNotFoundError(f"{folder / 'cvrp'}; set ISINGLASS_DATA to the folder of instances")
-    return folder
 
 
 def find_instances(folder: Path, names: Sequence[str] = ()) -> dict[str, Path]:
@@ -209,7 +195,7 @@ def run(
         raise ValueError(f"seconds is {seconds}; allowed: > 0")
     chosen_seeds = tuple(seeds) if seeds else ((1,) if quick else (1, 2, 3))
     names = tuple(instances) or (() if instances_dir is not None else (QUICK_SET if quick else X_SET))
-    files = find_instances(Path(instances_dir) if instances_dir is not None else data_folder(), names)
+    files = find_instances(Path(instances_dir) if instances_dir is not None else data_folder("cvrp"), names)
     engines = ("annealing", *peers)
     tasks = [
         Task(name, str(path), engine, seed, chosen_s, clock)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.routing import CLOCKS, data_folder
+from benchmarks.data import data_folder
+from benchmarks.routing import CLOCKS
 from solvers.routing.bounds import warm
 from solvers.routing.bounds.strategy import RoutingBound
 from solvers.routing.plan import RoutingPlan
@@ -144,7 +145,7 @@ def run(
     FileNotFoundError
         Without the public instances.
     """
-    folder = data_folder()
+    folder = data_folder("cvrp")
     tasks, absent = tasks_of(folder, quick and not instances, clock, seconds)
     tasks = [t for t in tasks if t.set in sets and (not instances or t.instance in instances)]
     started = time.perf_counter()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import routing_service
-from benchmarks.routing import X_SET, data_folder, find_instances, instance_row, read_instance, run, summary_of
+from benchmarks.data import data_folder
+from benchmarks.routing import X_SET, find_instances, instance_row, read_instance, run, summary_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def run_set(
     """
     chosen = SETS[name]
     chosen_s = seconds if seconds is not None else chosen.seconds
-    folder = data_folder() / chosen.folder
+    folder = data_folder(chosen.folder) / chosen.folder
     wanted = tuple(names) or chosen.names
     if not chosen.by_service:
         result = run(folder, chosen_s, cores, peers, quick=False, seeds=seeds, instances=wanted, clock=clock)

@@ -16,6 +16,7 @@ from benchmarks import (
     binary_peers,
     binary_summary,
 )
+from benchmarks.data import data_folder
 from solvers.binary.problem import quadratic_problem
 from solvers.registry import problem_kind
 
@@ -62,7 +63,7 @@ def test_a_model_in_a_file_is_the_model(tmp_path):
 def test_absent_data_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("ISINGLASS_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="ISINGLASS_DATA"):
-        binary_data.data_folder()
+        data_folder("gset")
 
 
 def test_an_independent_set_is_worth_its_size_and_an_edge_inside_costs_a_node():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import qoblib
+from benchmarks.data import data_folder
 
 TEXT = """NAME : T-n4-k2
 TYPE : CVRP
@@ -67,7 +68,9 @@ def test_all_public_instances_are_read_with_the_costs_of_their_published_plans()
         pytest.skip(f"no benchmark data: {error}")
     assert len(found) == 55
     for instance in found:
-        solution = next((qoblib.data_folder() / "solutions").glob(f"{instance.name}.*.sol")).read_text()
+        solution = next(
+            (data_folder(qoblib.FOLDER) / qoblib.FOLDER / "solutions").glob(f"{instance.name}.*.sol")
+        ).read_text()
         routes = [[int(n) for n in line.split(":")[1].split()] for line in solution.splitlines() if ":" in line]
         assert instance.vehicles == 4
         assert instance.cost(routes) == instance.optimum
