@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import data_folder
+from benchmarks.routing_pyvrp import PlainPyvrp
 from solvers.routing.annealing import warm
 from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.plan import RoutingPlan
@@ -43,7 +44,7 @@ QUICK_SET = ("X-n200-k36", "X-n502-k39", "X-n783-k48")
 NEWER_BEST = {"Brussels1": 501_584.0, "Flanders1": 7_238_970.0}
 """Best values known that are newer than the ``.sol`` files."""
 
-ENGINES: dict[str, Callable[[], Any]] = {"annealing": Annealing, "pyvrp": Pyvrp}
+ENGINES: dict[str, Callable[[], Any]] = {"annealing": Annealing, "pyvrp": PlainPyvrp, "pyvrp-strategy": Pyvrp}
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": time.process_time}
 
@@ -159,7 +160,8 @@ def run(
     cores
         Runs at a time, each on one core.
     peers
-        Beside our annealing: ``"pyvrp"``. Engines take turns on an instance, so that a noisy machine treats them alike.
+        Beside our annealing: ``"pyvrp"``, the library as it comes, and ``"pyvrp-strategy"``, our own use of it. Engines
+        take turns on an instance, so that a noisy machine treats them alike.
     quick
         Under five minutes: one seed instead of three.
     seeds
@@ -185,7 +187,7 @@ def run(
     """
     unknown = [peer for peer in peers if peer not in ENGINES or peer == "annealing"]
     if unknown:
-        raise ValueError(f"peers are {', '.join(unknown)}; allowed: pyvrp")
+        raise ValueError(f"peers are {', '.join(unknown)}; allowed: {', '.join(list(ENGINES)[1:])}")
     if clock not in CLOCKS:
         raise ValueError(f"clock is {clock!r}; allowed: {', '.join(CLOCKS)}")
     if cores < 1:
@@ -257,7 +259,7 @@ def table(result: dict[str, Any]) -> str:
     head = f"{result['seconds']:g} s ({result['clock']}) {where}, median of {len(result['seeds'])} seed(s)"
     lines = [f"gap to the best known in %, {head}", ""]
     lines.append(
-        f"{'instance':<16}{'stops':>7}{'best known':>14}" + "".join(f"{e:>12}" for e in engines) + f"{'load':>7}"
+        f"{'instance':<16}{'stops':>7}{'best known':>14}" + "".join(f"{e:>16}" for e in engines) + f"{'load':>7}"
     )
     lines += [
         f"{row['instance']:<16}{row['stops']:>7}{row['best_known']:>14,.1f}"
@@ -276,7 +278,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _percent(gap: float | None) -> str:
-    return f"{'-':>12}" if gap is None else f"{100 * gap:>12.3f}"
+    return f"{'-':>16}" if gap is None else f"{100 * gap:>16.3f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
