@@ -47,6 +47,17 @@ def lanes_for(size: int) -> int:
     return 32 if size <= 16_000 else 16
 
 
+def batches(reads: int, size: int) -> list[int]:
+    """Reads of each batch that is annealed side by side, from chance of its own."""
+    whole = lanes_for(size)
+    return [whole] * (reads // whole) + ([reads % whole] if reads % whole else [])
+
+
+def filled(reads: int) -> int:
+    """Lanes that ``reads`` take: the next multiple of 16."""
+    return -(-reads // 16) * 16
+
+
 def anneal(
     model: Ising,
     reads: int,
@@ -80,13 +91,12 @@ def anneal(
 
     """
     hot, cold = betas or beta_range(model)
-    schedule = _with_quench(hot, cold, sweeps)
-    whole = lanes_for(model.size)
-    counts = [whole] * (reads // whole) + ([reads % whole] if reads % whole else [])
+    schedule = with_quench(hot, cold, sweeps)
+    counts = batches(reads, model.size)
     chances = rng.spawn(len(counts))
 
     def batch(k: int) -> NDArray[np.int8]:
-        replicas = Replicas(model, -(-counts[k] // 16) * 16, chances[k])
+        replicas = Replicas(model, filled(counts[k]), chances[k])
         if replicas.run(schedule, more) < schedule.shape[0]:
             return np.empty((0, model.size), dtype=np.int8)
         spins = replicas.read()[0][: counts[k]]
@@ -162,7 +172,7 @@ class AnnealingRun:
         while idle < IDLE_ROUNDS and not self.stopped:
             first = population is None
             self.replicas.start(population)
-            schedule = _with_quench(self.hot if first else warm, self.cold, sweeps if first else max(1, sweeps // 2))
+            schedule = with_quench(self.hot if first else warm, self.cold, sweeps if first else max(1, sweeps // 2))
             done = self.replicas.run(schedule, self.more)
             self.stopped = done < schedule.shape[0]
             self.sweeps_done += done
@@ -257,5 +267,6 @@ class Lengths:
             self._per_sweep_s = max(0.0, self._begun_s - now_s) / sweeps
 
 
-def _with_quench(hot: float, cold: float, sweeps: int) -> NDArray[np.float64]:
+def with_quench(hot: float, cold: float, sweeps: int) -> NDArray[np.float64]:
+    """Inverse temperatures of one read: from hot to cold, then `QUENCH_SWEEPS` at next to no temperature."""
     return np.concatenate([linear_schedule(hot, cold, sweeps), np.full(QUENCH_SWEEPS, cold * QUENCH_FACTOR)])

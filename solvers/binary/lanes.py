@@ -101,6 +101,23 @@ def lane_energies(field, spins, local, out):  # type: ignore[no-untyped-def]
             out[r] += spins[i, r] * (field[i] + local[i, r]) * 0.5
 
 
+def float32_scale(model: Ising) -> float:
+    """What weights are multiplied by for float32: a power of two keeps integers exact, and the fields in range."""
+    largest = float(model.reach.max(initial=0.0))
+    exponent = math.frexp(largest)[1] if largest > 0 else 0
+    return 1.0 if -16 <= exponent <= 24 else math.ldexp(1.0, -exponent)
+
+
+def random_spins(size: int, lanes: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Random starts, shape ``(size, lanes)``."""
+    return np.asarray(2 * rng.integers(0, 2, (size, lanes), dtype=np.int8) - 1)
+
+
+def random_states(lanes: int, rng: np.random.Generator) -> NDArray[np.uint32]:
+    """States of xorshift32, none zero."""
+    return rng.integers(1, 2**32, lanes, dtype=np.uint32)
+
+
 class Replicas:
     """``lanes`` replicas of one model.
 
@@ -116,10 +133,7 @@ class Replicas:
 
     def __init__(self, model: Ising, lanes: int, rng: np.random.Generator) -> None:
         self.model, self.lanes, self._rng = model, lanes, rng
-        # A power of two keeps integers exact and the largest field within float32.
-        largest = float(model.reach.max(initial=0.0))
-        exponent = math.frexp(largest)[1] if largest > 0 else 0
-        self._scale = 1.0 if -16 <= exponent <= 24 else math.ldexp(1.0, -exponent)
+        self._scale = float32_scale(model)
         self._field = (model.field * self._scale).astype(np.float32)
         self._weights = (model.weights * self._scale).astype(np.float32)
         self.spins = np.empty((model.size, lanes), dtype=np.float32)
@@ -134,10 +148,10 @@ class Replicas:
     def start(self, spins: NDArray[np.int8] | None = None) -> None:
         """Random starts, or the rows of ``spins`` (shape ``(k, n)``, k >= 1), repeated to fill the lanes."""
         if spins is None:
-            self.spins[:] = 2 * self._rng.integers(0, 2, self.spins.shape, dtype=np.int8) - 1
+            self.spins[:] = random_spins(self.model.size, self.lanes, self._rng)
         else:
             self.spins[:] = np.resize(spins, (self.lanes, self.model.size)).T
-        self._state[:] = self._rng.integers(1, 2**32, self.lanes, dtype=np.uint32)
+        self._state[:] = random_states(self.lanes, self._rng)
         self._set_fields()
 
     def run(self, betas: NDArray[np.float64], more: Callable[[], bool], rule: int = METROPOLIS) -> int:
