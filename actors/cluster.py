@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -14,10 +15,13 @@ from actors.names import NAMESPACE, SCHEDULER, coordinator_name, device_name, wo
 from actors.scheduler import Scheduler
 from actors.settings import Settings
 from actors.worker import Worker
-from backends.config import backends_from_tables
+from backends.config import BackendConfig, backends_from_tables, needs_gpu
 from solvers.errors import IsinglassError, PolicyUnmet
 
 START_S = 120.0
+GPU_SHARE = 0.01
+"""Of a GPU, what a device that needs one asks of Ray, which so puts it where there is one; many may share it."""
+
 COMPILE_S = 600.0
 """Most that compiling every kernel may take, the first time on a machine."""
 
@@ -28,7 +32,8 @@ def start(settings: Settings) -> None:
     Raises
     ------
     PolicyUnmet
-        When the cluster has several nodes and the database is SQLite, or too few cores for the workers.
+        When the cluster has several nodes and the database is SQLite, too few cores for the workers, or no GPU for a
+        backend that needs one.
 
     """
     nodes = [node for node in ray.nodes() if node["Alive"]]
@@ -45,10 +50,13 @@ def start(settings: Settings) -> None:
     cores = int(ray.cluster_resources().get("CPU", 0))
     if settings.workers > cores:
         raise PolicyUnmet(f"workers is {settings.workers}; the cluster has {cores} cores, one a worker")
+    backends = backends_from_tables(settings.backends).backends
+    if fault := gpu_fault(backends, ray.cluster_resources().get("GPU", 0)):
+        raise PolicyUnmet(fault)
     workers = [_create(Worker, worker_name(i), settings, worker_name(i)) for i in range(settings.workers)]
     devices = [
-        _create(Device, device_name(c.name), settings, c.name, device_name(c.name))
-        for c in backends_from_tables(settings.backends).backends
+        _create(Device, device_name(c.name), settings, c.name, device_name(c.name), gpus=GPU_SHARE * needs_gpu(c))
+        for c in backends
     ]
     scheduler = _create(Scheduler, SCHEDULER, settings)
     coordinators = [
@@ -60,16 +68,31 @@ def start(settings: Settings) -> None:
     waiting += [coordinator.warm.remote() for coordinator in coordinators]
     waiting.append(scheduler.pid.remote())
     ray.get(waiting, timeout=START_S)
-    for device in devices:
+    for config, device in zip(backends, devices, strict=True):
         try:
             ray.get(device.warm.remote(), timeout=START_S)
-        except (RayError, IsinglassError):  # a vendor that is away now is for the scheduler to watch
+        except (RayError, IsinglassError) as error:  # a vendor that is away now is for the scheduler to watch
+            if needs_gpu(config):
+                raise PolicyUnmet(f'backend {config.name!r} has device = "cuda" and does not start: {error}') from error
             logs.logger().warning("device_not_warm", exc_info=True)
 
 
-def _create(kind: Any, name: str, *arguments: Any) -> Any:
+def gpu_fault(backends: Sequence[BackendConfig], gpus: float) -> str:
+    """What is wrong with asking for a GPU in a cluster that has ``gpus`` of them; ``""``: nothing."""
+    needing = [config.name for config in backends if needs_gpu(config)]
+    if not needing or gpus > 0:
+        return ""
+    return (
+        f"options.device is 'cuda' for backend {', '.join(needing)}; the cluster has no GPU; "
+        "allowed here: auto (a GPU where there is one), cpu"
+    )
+
+
+def _create(kind: Any, name: str, *arguments: Any, gpus: float = 0.0) -> Any:
     """The named actor of class ``kind``, created unless it is there."""
-    options = {"name": name, "namespace": NAMESPACE, "get_if_exists": True, "lifetime": "detached"}
+    options: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "get_if_exists": True, "lifetime": "detached"}
+    if gpus:
+        options["num_gpus"] = gpus
     return kind.options(**options).remote(*arguments)
 
 

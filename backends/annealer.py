@@ -19,10 +19,11 @@ from backends.backend import (
     Technology,
 )
 from backends.local_jobs import LocalJobs
+from solvers.binary import gpu
 from solvers.binary.annealing import anneal, lanes_for
 from solvers.binary.interop import from_dimod
 from solvers.binary.problem import BinaryProblem
-from solvers.errors import BackendTimeout, InvalidProblem, ProgramRefused
+from solvers.errors import BackendTimeout, BackendUnavailable, InvalidProblem, ProgramRefused
 
 SECONDS_PER_UPDATE = 2.5e-9
 SECONDS_PER_NEIGHBOUR_UPDATE = 0.3e-9
@@ -32,8 +33,11 @@ MOST_SWEEPS = 1_000_000
 class LocalAnnealer:
     """Simulated annealing by replicas in SIMD lanes (`solvers.binary.annealing`), in threads of its own.
 
-    The seed of a program decides its samples. ``layers``, ``one_hot_groups`` and ``warm_start`` of a program are hints
-    that an annealer from random starts has no use for.
+    On a machine with a GPU and PyTorch, programs large enough run there (`solvers.binary.gpu`); ``info["device"]`` of
+    the samples, and with it the decision record, says what ran.
+
+    The seed of a program decides its samples on a device. ``layers``, ``one_hot_groups`` and ``warm_start`` of a
+    program are hints that an annealer from random starts has no use for.
 
     Parameters
     ----------
@@ -47,6 +51,15 @@ class LocalAnnealer:
         A job that runs longer fails with `BackendTimeout` (> 0).
     max_parallel
         Jobs that run at once, each in one thread.
+    device
+        ``"cpu"``; ``"cuda"``: a GPU for every program, whatever its size; ``"auto"``: a GPU where there is one and the
+        program is large enough to gain by it.
+
+    Raises
+    ------
+    ValueError
+        When an option is out of its range, or ``device`` is ``"cuda"`` and PyTorch finds no GPU.
+
     """
 
     def __init__(
@@ -58,11 +71,17 @@ class LocalAnnealer:
         max_shots: int = 10_000,
         time_limit_s: float = 60.0,
         max_parallel: int = 1,
+        device: str = "auto",
     ) -> None:
         if not (time_limit_s > 0 and math.isfinite(time_limit_s)) or max_variables < 1 or max_shots < 1:
             raise ValueError(
                 f"time_limit_s is {time_limit_s}, max_variables {max_variables}, max_shots {max_shots}; allowed: > 0"
             )
+        if device not in gpu.DEVICES:
+            raise ValueError(f"device is {device!r}; allowed: {', '.join(gpu.DEVICES)}")
+        if device == "cuda" and gpu.find_gpu() is None:
+            raise ValueError(f"device is 'cuda', but {gpu.why_no_gpu()}; allowed here: auto, cpu")
+        self._device = device
         self._name, self._price = name, price or Price()
         self._max_variables, self._max_shots, self._time_limit_s = max_variables, max_shots, time_limit_s
         self._jobs = LocalJobs(name, max_parallel)
@@ -82,7 +101,7 @@ class LocalAnnealer:
         )
 
     def estimate(self, program: Program, shots: int) -> Estimate:
-        """Seconds by the size of the program, and the most that it can be charged."""
+        """Seconds by the size of the program on one CPU core, and the most that it can be charged."""
         problem = self._checked(program, shots)
         per_read = problem.num_variables * SECONDS_PER_UPDATE + 2 * problem.num_terms * SECONDS_PER_NEIGHBOUR_UPDATE
         reads = -(-shots // 16) * 16
@@ -120,12 +139,23 @@ class LocalAnnealer:
     ) -> dimod.SampleSet:
         begun_s = time.monotonic()
         end_s = begun_s + self._time_limit_s
+        ran: dict[str, object] = {"device": "cpu", "lanes": lanes_for(problem.num_variables)}
         if problem.num_variables == 0:
             spins = np.empty((1, 0), dtype=np.int8)
             counts = np.array([shots])
         else:
             rng = np.random.default_rng([program.seed, 0])
-            reads = anneal(problem.ising, shots, program.sweeps, rng, lambda: not stop() and time.monotonic() < end_s)
+
+            def more() -> bool:
+                return not stop() and time.monotonic() < end_s
+
+            chosen = self._gpu_for(problem, program, shots)
+            if chosen is None:
+                reads = anneal(problem.ising, shots, program.sweeps, rng, more)
+            else:
+                found, layout = chosen
+                reads = gpu.anneal_on(found, layout, shots, program.sweeps, rng, more)
+                ran = {"device": f"{found.device} ({found.name})", "torch": found.torch_version, "form": layout.form}
             if reads.shape[0] < shots and not stop():
                 raise BackendTimeout(self._name, f"{shots} reads took longer than {self._time_limit_s:g} s")
             spins, counts = np.unique(reads, axis=0, return_counts=True)
@@ -137,10 +167,22 @@ class LocalAnnealer:
             info={
                 "seconds": seconds,
                 "cost_usd_micros": self._price.charge_usd_micros(shots, min(seconds, self._time_limit_s)),
-                "lanes": lanes_for(problem.num_variables),
                 "sweeps": program.sweeps,
+                **ran,
             },
         )
+
+    def _gpu_for(self, problem: BinaryProblem, program: Program, shots: int) -> tuple[gpu.Gpu, gpu.Layout] | None:
+        """The GPU for this program and how to go through it, or ``None``: the CPU."""
+        if self._device == "cpu":
+            return None
+        layout = gpu.pays(problem.ising, shots, program.sweeps)
+        if layout is None and self._device == "auto":
+            return None
+        found = gpu.find_gpu()
+        if found is None and self._device == "cuda":
+            raise BackendUnavailable(self._name, f"the GPU is gone: {gpu.why_no_gpu()}")
+        return None if found is None else (found, layout or gpu.Layout(problem.ising))
 
     def _checked(self, program: Program, shots: int) -> BinaryProblem:
         """The program as a problem, or `ProgramRefused`."""

@@ -41,6 +41,9 @@ TYPES: Mapping[str, str] = {
 EXTRAS: Mapping[str, tuple[str, ...]] = {"dwave": ("dwave.cloud", "minorminer"), "braket": ("boto3",)}
 """Packages of a type that come with the extra of the same name."""
 
+GPU_TYPES: Mapping[str, str] = {"annealer": "torch"}
+"""Types with an option ``device``, and the package that its ``"cuda"`` needs, of the extra ``gpu``."""
+
 ENVIRONMENT = "ISINGLASS_BACKENDS"
 """Path of a TOML file with ``[[backends]]`` tables, when no other is given."""
 
@@ -132,6 +135,11 @@ def backends_from_tables(tables: Sequence[Any] | None) -> BackendsConfig:
     return BackendsConfig(tuple(found))
 
 
+def needs_gpu(config: BackendConfig) -> bool:
+    """Whether the backend runs on a GPU or not at all."""
+    return config.type in GPU_TYPES and config.options.get("device") == "cuda"
+
+
 def make_backend(config: BackendConfig) -> Backend:
     """The backend that ``config`` describes; imports its module now.
 
@@ -184,11 +192,25 @@ def _option_faults(path: str, type_name: Any, options: Mapping[str, Any]) -> lis
         return [
             FieldViolation(f"{path}.type", f"{type_name!r} needs a missing package: {error}", "its extra installed")
         ]
-    return [
+    faults = [
         FieldViolation(f"{path}.options.{name}", f"is no option of type {type_name!r}", ", ".join(allowed))
         for name in options
         if name not in allowed
     ]
+    if type_name in GPU_TYPES:
+        faults += _device_faults(f"{path}.options.device", options.get("device", "auto"), GPU_TYPES[type_name])
+    return faults
+
+
+def _device_faults(path: str, device: Any, package: str) -> list[FieldViolation]:
+    from solvers.binary.gpu import DEVICES
+
+    if device not in DEVICES:
+        return [FieldViolation(path, f"is {device!r}", ", ".join(DEVICES))]
+    if device == "cuda" and find_spec(package) is None:
+        problem = f"is 'cuda', which needs {package}, not installed here"
+        return [FieldViolation(path, problem, "auto, cpu, or the extra isinglass[gpu] installed")]
+    return []
 
 
 def _price(path: str, table: Any) -> tuple[Price | None, list[FieldViolation]]:

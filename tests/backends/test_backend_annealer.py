@@ -6,7 +6,8 @@ import pytest
 
 from backends.annealer import LocalAnnealer
 from backends.backend import Price, Program, RemoteStatus, Technology
-from solvers.errors import BackendError, BackendTimeout, ProgramRefused
+from solvers.binary import gpu
+from solvers.errors import BackendError, BackendTimeout, BackendUnavailable, ProgramRefused
 
 
 @pytest.fixture
@@ -120,3 +121,78 @@ def test_a_program_without_variables_is_answered(annealer):
     samples = run(annealer, Program(dimod.BinaryQuadraticModel({}, {}, 2.5, "BINARY")), 7)
     assert samples.record.num_occurrences.sum() == 7
     assert samples.first.energy == 2.5
+
+
+def test_a_device_it_does_not_know_or_have_is_refused(monkeypatch):
+    """Each with what is allowed."""
+    monkeypatch.setattr(gpu, "find_gpu", lambda: None)
+    with pytest.raises(ValueError, match=r"'tpu'; allowed: auto, cpu, cuda"):
+        LocalAnnealer(device="tpu")
+    with pytest.raises(ValueError, match=r"'cuda', but .*; allowed here: auto, cpu"):
+        LocalAnnealer(device="cuda")
+
+
+def test_a_gpu_is_chosen_where_there_is_one_and_the_program_is_large_enough(monkeypatch):
+    """By what was asked for, and the samples say what ran."""
+    calls = []
+
+    def stand_in(found, layout, reads, sweeps, rng, more):
+        calls.append((found.device, layout.form, reads, sweeps))
+        return np.ones((reads, layout.model.size), dtype=np.int8)
+
+    monkeypatch.setattr(gpu, "find_gpu", lambda: gpu.Gpu("cuda:0", "a card", "2.13.0"))
+    monkeypatch.setattr(gpu, "anneal_on", stand_in)
+    small = Program(a_bqm(), sweeps=10)
+    for device, least, ran in (
+        ("auto", 1 << 40, "cpu"),
+        ("auto", 1, "cuda:0 (a card)"),
+        ("cpu", 1, "cpu"),
+        ("cuda", 1 << 40, "cuda:0 (a card)"),
+    ):
+        monkeypatch.setattr(gpu, "LEAST_UPDATES", least)
+        monkeypatch.setattr(gpu, "LEAST_AT_ONCE", 1)
+        backend = LocalAnnealer(device=device)
+        calls.clear()
+        samples = run(backend, small, 20)
+        assert samples.info["device"] == ran
+        assert samples.info.get("torch") == (None if ran == "cpu" else "2.13.0")
+        assert calls == ([] if ran == "cpu" else [("cuda:0", "by row", 20, 10)])
+        assert samples.record.num_occurrences.sum() == 20
+        backend.close()
+
+
+def test_a_machine_without_a_gpu_runs_large_programs_on_its_cores(monkeypatch):
+    monkeypatch.setattr(gpu, "find_gpu", lambda: None)
+    monkeypatch.setattr(gpu, "LEAST_UPDATES", 1)
+    monkeypatch.setattr(gpu, "LEAST_AT_ONCE", 1)
+    backend = LocalAnnealer()
+    assert run(backend, Program(a_bqm(), sweeps=10), 20).info["device"] == "cpu"
+    backend.close()
+
+
+def test_a_gpu_that_went_away_is_told(monkeypatch):
+    """With ``cuda`` nothing runs elsewhere in silence."""
+    monkeypatch.setattr(gpu, "find_gpu", lambda: gpu.Gpu("cuda:0", "a card", "2.13.0"))
+    backend = LocalAnnealer(device="cuda")
+    monkeypatch.setattr(gpu, "find_gpu", lambda: None)
+    job = backend.submit(Program(a_bqm(), sweeps=10), 20, "k")
+    assert backend.wait(job, 10.0) is RemoteStatus.FAILED
+    with pytest.raises(BackendUnavailable, match="the GPU is gone"):
+        backend.fetch(job)
+    backend.close()
+
+
+def test_on_pytorch_the_samples_are_the_programs(monkeypatch):
+    """The whole way through PyTorch, here on its CPU device: labels, counts, energies, the optimum, the seed's own."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(gpu, "find_gpu", lambda: gpu.Gpu("cpu", "the CPU", torch.__version__))
+    backend = LocalAnnealer(device="cuda", time_limit_s=200.0)
+    bqm = a_bqm()
+    samples = run(backend, Program(bqm, sweeps=60, seed=3), 40)
+    assert samples.info["torch"] == torch.__version__
+    assert samples.record.num_occurrences.sum() == 40
+    assert np.allclose(bqm.energies(samples), samples.record.energy)
+    assert samples.first.energy == pytest.approx(dimod.ExactSolver().sample(bqm).first.energy)
+    again = run(backend, Program(bqm, sweeps=60, seed=3), 40, "again")
+    assert np.array_equal(again.record, samples.record)
+    backend.close()

@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from backends.backend import Price
-from backends.config import TYPES, BackendConfig, BackendsConfig, backends_from_tables, default_backends, make_backend
+from backends.config import (
+    TYPES,
+    BackendConfig,
+    BackendsConfig,
+    backends_from_tables,
+    default_backends,
+    make_backend,
+    needs_gpu,
+)
 from backends.statevector import StatevectorSimulator
 from solvers.errors import InvalidProblem
 
@@ -108,3 +116,20 @@ def test_refused_option_values_are_told():
 
 def test_each_type_names_a_class_in_this_floor():
     assert all(where.startswith("backends.") for where in TYPES.values())
+
+
+def test_a_device_that_cannot_be_is_refused_with_its_path(monkeypatch):
+    table = {"name": "mine", "type": "annealer", "options": {"device": "tpu"}}
+    assert paths_of([table]) == {"backends[0].options.device"}
+    monkeypatch.setattr("backends.config.find_spec", lambda name: None)
+    table["options"] = {"device": "cuda"}
+    with pytest.raises(InvalidProblem, match=r"needs torch, not installed here.*isinglass\[gpu\]"):
+        backends_from_tables([table])
+    table["options"] = {"device": "auto"}
+    assert not needs_gpu(backends_from_tables([table]).backends[0])
+
+
+def test_only_an_annealer_that_says_so_needs_a_gpu():
+    assert needs_gpu(BackendConfig("x", "annealer", {"device": "cuda"}))
+    assert not needs_gpu(BackendConfig("x", "annealer"))
+    assert not needs_gpu(BackendConfig("x", "ibm", {"device": "cuda"}))
