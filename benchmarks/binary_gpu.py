@@ -1,8 +1,8 @@
 """Spin updates a second of the annealer's two forms: numba on one core, PyTorch on a GPU where there is one.
 
 ``python -m benchmarks.binary_gpu [--sweeps N] [--reads N ...]``: a torus of 10,000 spins (by colour) and a complete
-model of 400 (by row), both with couplings of -1 and +1 by a fixed seed. Without a GPU PyTorch runs on the CPU, which checks that
-both forms reach the same energies and says nothing of a GPU's speed.
+model of 400 (by row), both with couplings of -1 and +1 by a fixed seed. Without a GPU PyTorch runs on the CPU, which
+checks that both forms reach the same energies and says nothing of a GPU's speed.
 """
 
 from __future__ import annotations
