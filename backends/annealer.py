@@ -21,6 +21,7 @@ from backends.backend import (
 from backends.local_jobs import LocalJobs
 from solvers.binary import gpu
 from solvers.binary.annealing import anneal, lanes_for
+from solvers.binary.gpu_lanes import Layout
 from solvers.binary.interop import from_dimod
 from solvers.binary.problem import BinaryProblem
 from solvers.errors import BackendTimeout, BackendUnavailable, InvalidProblem, ProgramRefused
@@ -172,7 +173,7 @@ class LocalAnnealer:
             },
         )
 
-    def _gpu_for(self, problem: BinaryProblem, program: Program, shots: int) -> tuple[gpu.Gpu, gpu.Layout] | None:
+    def _gpu_for(self, problem: BinaryProblem, program: Program, shots: int) -> tuple[gpu.Gpu, Layout] | None:
         """The GPU for this program and how to go through it, or ``None``: the CPU."""
         if self._device == "cpu":
             return None
@@ -182,7 +183,7 @@ class LocalAnnealer:
         found = gpu.find_gpu()
         if found is None and self._device == "cuda":
             raise BackendUnavailable(self._name, f"the GPU is gone: {gpu.why_no_gpu()}")
-        return None if found is None else (found, layout or gpu.Layout(problem.ising))
+        return None if found is None else (found, layout or Layout(problem.ising))
 
     def _checked(self, program: Program, shots: int) -> BinaryProblem:
         """The program as a problem, or `ProgramRefused`."""
