@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,11 @@ def run(
     -------
     dict
         A list of rows for each part, ``versions`` of the peers that were installed, and ``summary``.
-        ``load_before`` is the machine's load average: above 1, other work shared the cores.
+        ``load_before`` is the machine's load average: above 1, other work shared the cores. ``took_s`` is the
+        length of the run.
 
     """
-    folder = data_folder("gset")
+    folder, begun = data_folder("gset"), time.monotonic()
     result: dict[str, Any] = {"bench": "binary", "quick": quick, "load_before": os.getloadavg()[0]}
     works = {
         "graphs": [work for work in graphs(folder) if not quick or work.name in QUICK_GRAPHS],
@@ -75,6 +77,7 @@ def run(
     rows = _rows(works, tasks, found, models, mqlib(folder))
     result |= {part: rows.get(part, []) for part in ("rates", "graphs", "qubo", "classes", "targets", "constrained")}
     result["summary"] = summary(result)
+    result["took_s"] = time.monotonic() - begun
     return result
 
 
@@ -183,7 +186,7 @@ def _rows(
             row["per_s"] = {solver: updates / figures["seconds"] for solver, figures in by_solver.items()}
             row["mean"] = {solver: figures["mean"] for solver, figures in by_solver.items()}
         elif part == "targets":
-            row["near_s"] = {s: f["near_s"] or task["seconds"] for s, f in by_solver.items()}
+            row["near_s"] = {s: f["near_s"] or f.get("limit_s", task["seconds"]) for s, f in by_solver.items()}
         elif part == "constrained":
             objectives = {s: binary_constrained.worth(models[task["id"]], f["values"]) for s, f in by_solver.items()}
             best = min((value for value in objectives.values() if value is not None), default=0.0)

@@ -100,7 +100,8 @@ def table(result: dict[str, Any]) -> str:
     absent = ", ".join(NAMES[s] for s in (*PEERS, "highs", "cp_sat") if s not in result["versions"])
     how = "at the same time, a core each" if result["side_by_side"] else "one after the other on one core"
     lines = [
-        f"load before: {result['load_before']:.1f} (above 1, other work shared the cores); both sides {how}",
+        f"took {result['took_s'] / 60:.0f} min, both sides {how}",
+        f"load before: {result['load_before']:.1f} (above 1, other work shared the cores)",
         f"peers: {peers}" + (f"; not installed: {absent}" if absent else ""),
     ]
     if result["rates"]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -55,6 +56,37 @@ def test_every_racer_installed_finds_the_least_energy_and_says_when(tmp_path):
         assert 0 < row["near_s"] <= row["seconds"]
 
 
+def test_a_racer_that_outlasts_its_time_is_ended_without_an_answer(monkeypatch):
+    def endless(bqm, seconds, best, near, seed):
+        yield 0.0, -1.0
+        time.sleep(600)
+
+    monkeypatch.setitem(binary_peers.RACES, "dwave_tabu", endless)
+    monkeypatch.setitem(binary_peers.RACES, "dwave_sa", lambda *_: iter([(0.01, -2.0)]))
+    task = {"seconds": 0.02, "best": -3.0, "near": -3.0, "seed": 1}
+    found = dict(binary_peers.races(task, None, ("dwave_tabu", "dwave_sa")))
+    assert {solver: row["energy"] for solver, row in found.items()} == {"dwave_sa": -2.0}
+
+
+def test_a_racer_to_a_target_ends_at_twice_the_time_of_another(monkeypatch):
+    given = []
+
+    def racer(at_s):
+        def run(bqm, seconds, best, near, seed):
+            given.append(seconds)
+            return iter([(at_s, -2.0)] if at_s < seconds else [])
+
+        return run
+
+    monkeypatch.setitem(binary_peers.RACES, "dwave_sa", racer(0.3))
+    monkeypatch.setitem(binary_peers.RACES, "openjij", racer(0.7))
+    task = {"part": "targets", "seconds": 5.0, "best": -2.0, "near": -2.0, "seed": 1}
+    found = dict(binary_peers.races(task, None, ("dwave_sa", "openjij")))
+    assert given == [5.0, pytest.approx(0.6)]
+    assert found["openjij"]["near_s"] is None
+    assert found["openjij"]["limit_s"] == pytest.approx(0.6)
+
+
 def test_a_model_in_a_file_is_the_model(tmp_path):
     problem, path, _ = a_model(tmp_path)
     assert binary_ours.problem_of(path) == problem
@@ -85,6 +117,7 @@ def a_result(gap, ratio):
     per_s = {"isinglass": ratio * 1e7, "dwave_sa": 1e7}
     result = {
         "load_before": 0.5,
+        "took_s": 60.0,
         "side_by_side": True,
         "versions": {"dwave_sa": "1.0", "dwave_tabu": "1.0", "highs": "1.0"},
         "seconds": {"graphs": 10.0, "qubo": 2.0, "classes": 2.0, "targets": 5.0, "constrained": 10.0},
