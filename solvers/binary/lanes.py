@@ -193,6 +193,16 @@ class Replicas:
         lane_energies(self._field, self.spins, self._local, out)
         return out / self._scale + self.model.offset
 
+    @property
+    def local(self) -> NDArray[np.float32]:
+        """Local fields, shape ``(n, lanes)``: whoever changes `spins` changes them too."""
+        return self._local
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The model's, scaled as the local fields are."""
+        return self._weights
+
     def refresh(self) -> None:
         """Compute the fields anew, which clears the rounding of many updates."""
         self._set_fields()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.binary.exact import MOST_VARIABLES, all_energies, spins_of_codes
+from solvers.binary.isoenergetic import ClusterMoves
 from solvers.binary.lanes import HEAT_BATH, Replicas
 from solvers.binary.pacing import Pacer, generator
 from solvers.binary.plan import Boltzmann, SamplePlan, plan_of_spins
@@ -53,15 +54,16 @@ class ExactTempering:
 class Tempering:
     """Heat-bath sweeps on ladders of temperatures whose neighbours swap (Swendsen and Wang 1986; Hukushima 1996).
 
-    A run draws all samples wanted from the coldest rungs, four ladders side by side, then begins anew with twice the
-    rounds between draws, until the draws are worth nine tenths of as many independent ones.
+    On sparse models ladders also exchange clusters at equal temperatures (`solvers.binary.isoenergetic`). A run draws
+    all samples wanted from the coldest rungs, four ladders side by side, then begins anew with twice the rounds between
+    draws, until the draws are worth nine tenths of as many independent ones.
     """
 
     name = "tempering"
-    version = "1"
+    version = "2"
 
-    def __init__(self, *, quick: bool = False) -> None:
-        self._quick = quick
+    def __init__(self, *, quick: bool = False, clusters: bool = True) -> None:
+        self._quick, self._clusters = quick, clusters
 
     def accepts(self, problem: Any) -> bool:
         return _asks(problem) and problem.num_variables > 0
@@ -69,7 +71,7 @@ class Tempering:
     def candidates(self, problem: BinaryProblem, context: Context[SamplePlan]) -> Iterator[Candidate[SamplePlan]]:
         """A candidate whenever the samples are worth more than before, then the last one with the trace."""
         pacer, rng = Pacer(context), generator(context)
-        ladder = Ladder(problem, rng)
+        ladder = Ladder(problem, rng, clusters=self._clusters)
         wanted = min(problem.num_samples, QUICK_READS) if self._quick else problem.num_samples
         length = -(-wanted // GROUPS)
         thinning, told = 1, 0.0
@@ -97,7 +99,7 @@ class Tempering:
 class Ladder:
     """`GROUPS` ladders of `RUNGS` inverse temperatures, from hot to the problem's own, one lane each."""
 
-    def __init__(self, problem: BinaryProblem, rng: np.random.Generator) -> None:
+    def __init__(self, problem: BinaryProblem, rng: np.random.Generator, *, clusters: bool = True) -> None:
         self._rng = rng
         self._replicas = Replicas(problem.ising, GROUPS * RUNGS, rng)
         self.beta = 1.0 / _temperature(problem)
@@ -106,6 +108,7 @@ class Ladder:
         # lane_of[g, k] is the lane of ladder g that holds rung k; rung 0 is the coldest.
         self._lane_of = np.arange(GROUPS * RUNGS).reshape(GROUPS, RUNGS)
         self._odd = 0
+        self.moves = ClusterMoves(self._replicas, RUNGS, rng) if clusters else None
         self._set_factors()
 
     def draw(self, length: int, thinning: int, burn: int, more: Callable[[], bool]) -> NDArray[np.int8]:
@@ -115,6 +118,8 @@ class Ladder:
         for _ in range(burn):
             if not self._round(more):
                 return np.empty((0, GROUPS, self._replicas.model.size), dtype=np.int8)
+        if self.moves is not None:
+            self.moves.settle()
         while len(found) < length:
             if not all(self._round(more) for _ in range(thinning)):
                 break
@@ -126,10 +131,12 @@ class Ladder:
         return np.ascontiguousarray(self._replicas.spins[:, self._lane_of[:, 0]].T.astype(np.int8))
 
     def _round(self, more: Callable[[], bool]) -> bool:
-        """Some sweeps, then swaps of every other pair of neighbouring rungs."""
+        """Some sweeps, exchanges of clusters, then swaps of every other pair of neighbouring rungs."""
         betas = np.full(SWEEPS_PER_ROUND, self.beta)
         if self._replicas.run(betas, more, HEAT_BATH) < SWEEPS_PER_ROUND:
             return False
+        if self.moves is not None:
+            self.moves.make(self._lane_of)
         energies = self._replicas.energies()
         for k in range(self._odd, RUNGS - 1, 2):
             cold, warm = self._lane_of[:, k].copy(), self._lane_of[:, k + 1].copy()
@@ -147,9 +154,19 @@ class Ladder:
 def effective_samples(series: NDArray[np.float64]) -> float:
     """Independent samples worth as much as ``series``, float64, shape ``(length, chains)``.
 
-    Chains are independent of each other. Each is cut where the sum of two neighbouring autocorrelations is no longer
-    positive (Geyer 1992). A chain that never changes, or is too short to tell, counts as one sample.
+    Each chain is cut where the sum of two neighbouring autocorrelations is no longer positive (Geyer 1992). A chain
+    that never changes, or is too short to tell, counts as one sample. Chains that exchange clusters are independent at
+    equal times only, and what they pass to each other must not count as news: their mean, which no exchange changes,
+    may not forget slower than they do.
     """
+    chains = series.shape[1]
+    alone = _effective(series)
+    together = chains * _effective(series.mean(axis=1, keepdims=True))
+    return min(alone, together)
+
+
+def _effective(series: NDArray[np.float64]) -> float:
+    """The sum over chains as if they were independent."""
     total = 0.0
     for chain in series.T:
         n = chain.shape[0]
