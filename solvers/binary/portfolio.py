@@ -13,7 +13,7 @@ from solvers.binary.bounds import ROUNDING, lower_bound, terms_bound
 from solvers.binary.exact import MOST_VARIABLES, all_energies, spins_of_codes
 from solvers.binary.ising import Ising
 from solvers.binary.members import tabu_share
-from solvers.binary.memetic import Memetic
+from solvers.binary.memetic import BLOCK_WORK, Memetic
 from solvers.binary.pacing import Pacer, generator
 from solvers.binary.plan import SamplePlan
 from solvers.binary.pool import ReadPool
@@ -80,8 +80,10 @@ class Search:
             return
         tabu = self._tabu
         tabu.offer(run.winners[:ELITES])
-        end = self._pacer.blocks + self._share / (1.0 - self._share) * (self._pacer.blocks - begun)
-        while self._pacer.blocks < end and not tabu.stopped:
+        # Blocks are counted by work: on small models a whole walk is a fraction of one.
+        blocks = self._share / (1.0 - self._share) * (self._pacer.blocks - begun)
+        end = tabu.work + blocks * BLOCK_WORK
+        while tabu.work < end and not tabu.stopped:
             yield self._noted(tabu.step()[None, :]), True
         if tabu.stopped:
             self.ended = True

@@ -18,8 +18,11 @@ from benchmarks import (
     binary_summary,
 )
 from benchmarks.data import data_folder
+from solvers.binary.portfolio import Portfolio
 from solvers.binary.problem import quadratic_problem
 from solvers.registry import problem_kind
+from solvers.stop import WorkLimit
+from solvers.strategy import Context
 
 
 def a_model(tmp_path):
@@ -170,9 +173,29 @@ def test_every_solver_installed_reaches_the_optimum_of_a_small_constrained_model
 
 
 def test_a_share_of_tabu_search_is_taken_only_where_it_never_lost_and_gained_more_than_luck():
-    assert binary_members.winner({0.0: [1e-3, 0.0], 0.3: [0.0, 0.0], 0.7: [0.0, 1e-6]}) == 0.3
-    assert binary_members.winner({0.0: [1e-5, 0.0], 0.3: [0.0, 0.0]}) == 0.0
-    assert binary_members.winner({0.0: [1e-3, 0.0], 0.3: [0.0, 1e-4]}) == 0.0
+    def winner(*distances, seconds=(1.0, 1.0, 1.0)):
+        shares = (0.0, 0.3, 0.7)[: len(distances)]
+        times = {share: [at_s] * 2 for share, at_s in zip(shares, seconds, strict=False)}
+        return binary_members.winner(dict(zip(shares, distances, strict=True)), times)
+
+    assert winner([1e-3, 0.0], [0.0, 0.0], [0.0, 1e-6]) == 0.3
+    assert winner([1e-5, 0.0], [0.0, 0.0]) == 0.0
+    assert winner([1e-3, 0.0], [0.0, 1e-4]) == 0.0
+    assert winner([0.0, 0.0], [0.0, 0.0], [0.0, 0.0], seconds=(1.0, 0.4, 0.1)) == 0.7
+    assert winner([0.0, 0.0], [0.0, 1e-6], seconds=(1.0, 0.1)) == 0.0
+    assert winner([0.0, 0.0], [0.0, 0.0], seconds=(1.0, 0.6)) == 0.0
+
+
+def test_a_hidden_set_is_found_though_degrees_do_not_give_it_away():
+    problem = binary_members.hidden_set(200, 0.5, np.random.default_rng(1))
+    assert set(problem.linear) == {-1.0}
+    degrees = np.bincount(np.concatenate([problem.rows, problem.columns]), minlength=200)
+    assert abs(degrees.mean() - 100) < 3
+    found = list(Portfolio().candidates(problem, Context(seed=1, stop=WorkLimit(400))))[-1]
+    inside = found.plan.values[0] > 0
+    assert inside.sum() == 12
+    assert not (inside[problem.rows] & inside[problem.columns]).any()
+    assert abs(degrees[inside].mean() - degrees.mean()) < 3 * degrees.std() / np.sqrt(12)
 
 
 def test_every_race_is_timed_to_99_percent_of_the_best_known(tmp_path):

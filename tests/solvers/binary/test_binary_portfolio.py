@@ -5,11 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
+from solvers.binary.annealing import Lengths
 from solvers.binary.exact import all_energies
 from solvers.binary.ising import to_ising
 from solvers.binary.members import decades_of, tabu_share
 from solvers.binary.members_table import ROWS
-from solvers.binary.portfolio import Portfolio
+from solvers.binary.pacing import Pacer
+from solvers.binary.portfolio import Portfolio, Search
 from solvers.binary.problem import quadratic_problem
 from solvers.stop import WorkLimit
 from solvers.strategy import Context
@@ -59,6 +61,14 @@ def test_large_parts_are_searched_apart_and_a_trace_repeats_the_run(share):
         for place in (slice(0, 40), slice(40, 70), slice(70, 80))
     ]
     assert problem.verify(found[-1].plan).objective == sum(alone)
+
+
+def test_on_a_small_model_walks_get_their_share_by_work_though_each_is_a_fraction_of_a_block():
+    problem = blocks_of(40)
+    stop = WorkLimit(100_000)
+    pacer = Pacer(Context(seed=1, stop=stop))
+    search = Search(problem.ising, np.random.default_rng(1), pacer, Lengths(stop, 40, [50]), 0.9)
+    assert len(list(search.turn())) > 90
 
 
 def test_a_run_stopped_at_once_still_answers():
