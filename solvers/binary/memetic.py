@@ -106,7 +106,8 @@ class Memetic:
         length = relink(
             spins, gain, guide, best, self._form.matrix, model.indptr, model.indices, model.weights
         )  # fmt: skip
-        self.work += length * self._form.step_work
+        # Only what is left of the path is looked through for the next flip, half of it in the mean.
+        self.work += length * (length // 2 + self._form.step_work - 2 * model.size)
         row = best.astype(np.int8)
         if length < 3:
             moved = self._rng.choice(model.size, max(1, model.size // 4), replace=False)
