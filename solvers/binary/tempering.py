@@ -161,8 +161,8 @@ def effective_samples(series: NDArray[np.float64]) -> float:
     """
     chains = series.shape[1]
     alone = _effective(series)
-    together = chains * _effective(series.mean(axis=1, keepdims=True))
-    return min(alone, together)
+    together = float(chains) * _effective(np.asarray(series.mean(axis=1, keepdims=True)))
+    return float(min(alone, together))
 
 
 def _effective(series: NDArray[np.float64]) -> float:
