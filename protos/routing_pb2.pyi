@@ -609,29 +609,37 @@ class Pin(_message.Message):
     VEHICLE_FIELD_NUMBER: _builtins.int
     START_S_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    POSITION_FROM_END_FIELD_NUMBER: _builtins.int
     vehicle: _builtins.str
     """id of the type that must serve it; empty: any"""
     start_s: _builtins.float
     """service starts exactly then, within a time window; absent: not fixed"""
     position: _builtins.int
-    """place on the route, from 0; not honoured yet: refused"""
+    """Place among the stops of its route, legs of shipments counted: 0 is the first stop; absent: not fixed."""
+    position_from_end: _builtins.int
+    """The same, counted back from the end: 0 is the last stop. With both, the route has exactly the stops that they say."""
     def __init__(
         self,
         *,
         vehicle: _builtins.str = ...,
         start_s: _builtins.float | None = ...,
         position: _builtins.int | None = ...,
+        position_from_end: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_start_s", b"_start_s", "position", b"position", "start_s", b"start_s"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_position_from_end", b"_position_from_end", "_start_s", b"_start_s", "position", b"position", "position_from_end", b"position_from_end", "start_s", b"start_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_start_s", b"_start_s", "position", b"position", "start_s", b"start_s", "vehicle", b"vehicle"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_position_from_end", b"_position_from_end", "_start_s", b"_start_s", "position", b"position", "position_from_end", b"position_from_end", "start_s", b"start_s", "vehicle", b"vehicle"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    _WhichOneofReturnType__position_from_end: _TypeAlias = _typing.Literal["position_from_end"]  # noqa: Y015
+    _WhichOneofArgType__position_from_end: _TypeAlias = _typing.Literal["_position_from_end", b"_position_from_end"]  # noqa: Y015
     _WhichOneofReturnType__start_s: _TypeAlias = _typing.Literal["start_s"]  # noqa: Y015
     _WhichOneofArgType__start_s: _TypeAlias = _typing.Literal["_start_s", b"_start_s"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position_from_end) -> _WhichOneofReturnType__position_from_end | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__start_s) -> _WhichOneofReturnType__start_s | None: ...
 
@@ -1005,6 +1013,8 @@ class UnassignedVisit(_message.Message):
         """it could be served alone, but fits no route of this plan, and no vehicle is free"""
         DROPPED: UnassignedVisit._Reason.ValueType  # 8
         """optional; the solver found nothing better in time"""
+        PINNED_PLACE_NOT_FREE: UnassignedVisit._Reason.ValueType  # 9
+        """it would fit, but not at its pinned place: taken, or on no route long enough"""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper): ...
     REASON_UNSPECIFIED: UnassignedVisit.Reason.ValueType  # 0
@@ -1024,27 +1034,37 @@ class UnassignedVisit(_message.Message):
     """it could be served alone, but fits no route of this plan, and no vehicle is free"""
     DROPPED: UnassignedVisit.Reason.ValueType  # 8
     """optional; the solver found nothing better in time"""
+    PINNED_PLACE_NOT_FREE: UnassignedVisit.Reason.ValueType  # 9
+    """it would fit, but not at its pinned place: taken, or on no route long enough"""
 
     ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    FORCING_COST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """of the visit or shipment"""
     reason: Global___UnassignedVisit.Reason.ValueType
     detail: _builtins.str
     """in words, with the figures"""
+    forcing_cost: _builtins.float
+    """What the routes would cost more with it at its cheapest place on this plan; the objective would change by that less
+    its prize. Absent where it fits nowhere.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         reason: Global___UnassignedVisit.Reason.ValueType = ...,
         detail: _builtins.str = ...,
+        forcing_cost: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_forcing_cost", b"_forcing_cost", "forcing_cost", b"forcing_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_forcing_cost", b"_forcing_cost", "detail", b"detail", "forcing_cost", b"forcing_cost", "id", b"id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__forcing_cost: _TypeAlias = _typing.Literal["forcing_cost"]  # noqa: Y015
+    _WhichOneofArgType__forcing_cost: _TypeAlias = _typing.Literal["_forcing_cost", b"_forcing_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__forcing_cost) -> _WhichOneofReturnType__forcing_cost | None: ...
 
 Global___UnassignedVisit: _TypeAlias = UnassignedVisit  # noqa: Y015
 
@@ -1410,6 +1430,8 @@ class ExplainInfeasibilityResponse(_message.Message):
         """shifts, max_duration_s, max_distance, max_stops"""
         VEHICLE_RULES: ExplainInfeasibilityResponse._Limits.ValueType  # 5
         """allowed, forbidden and pinned vehicles, skills"""
+        PINNED_PLACES: ExplainInfeasibilityResponse._Limits.ValueType  # 6
+        """pinned positions"""
 
     class Limits(_Limits, metaclass=_LimitsEnumTypeWrapper): ...
     LIMITS_UNSPECIFIED: ExplainInfeasibilityResponse.Limits.ValueType  # 0
@@ -1421,6 +1443,8 @@ class ExplainInfeasibilityResponse(_message.Message):
     """shifts, max_duration_s, max_distance, max_stops"""
     VEHICLE_RULES: ExplainInfeasibilityResponse.Limits.ValueType  # 5
     """allowed, forbidden and pinned vehicles, skills"""
+    PINNED_PLACES: ExplainInfeasibilityResponse.Limits.ValueType  # 6
+    """pinned positions"""
 
     @_typing.final
     class Conflict(_message.Message):

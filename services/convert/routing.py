@@ -106,7 +106,7 @@ def plan_to_message(problem: RoutingProblem, plan: RoutingPlan, verdict: Verdict
     for route in routes:
         _add_route(problem, route, message)
     for item in unassigned(problem, plan):
-        message.unassigned.add(id=item.id, reason=int(item.reason), detail=item.detail)
+        message.unassigned.add(id=item.id, reason=int(item.reason), detail=item.detail, forcing_cost=item.forcing_cost)
     return message
 
 
@@ -207,6 +207,7 @@ def _pin(row: pb.Pin) -> PinRow:
         vehicle=row.vehicle,
         start_s=row.start_s if row.HasField("start_s") else None,
         position=row.position if row.HasField("position") else None,
+        position_from_end=row.position_from_end if row.HasField("position_from_end") else None,
     )
 
 

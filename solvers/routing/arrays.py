@@ -18,6 +18,7 @@ class Arrays(NamedTuple):
     ``time_table_of`` say which one a profile uses, -1: none. ``x`` and ``y`` are in radians for haversine profiles.
     ``timed`` is whether time matters, ``plain`` whether loads are deliveries alone or pickups alone, so that only the
     sum on a route counts. ``backhauls_last`` is 0 (no order), 1, or 2 (order, but pickups alone may be a route).
+    ``seated`` is whether some stop is pinned to a place on its route.
     """
 
     location: IntArray
@@ -32,6 +33,8 @@ class Arrays(NamedTuple):
     optional: NDArray[np.bool_]
     prize: FloatArray
     compatible: NDArray[np.bool_]
+    before: IntArray
+    after: IntArray
     available: IntArray
     start: IntArray
     end: IntArray
@@ -58,6 +61,7 @@ class Arrays(NamedTuple):
     plain: bool
     several_windows: bool
     backhauls_last: int
+    seated: bool
 
 
 def _stacked(matrices: list[FloatArray | None]) -> tuple[IntArray, FloatArray]:
@@ -98,6 +102,8 @@ def arrays_of(problem: RoutingProblem) -> Arrays:
         optional=own(problem.optional),
         prize=own(problem.prize),
         compatible=own(problem.compatible),
+        before=own(problem.before),
+        after=own(problem.after),
         available=own(problem.vehicle_count),
         start=own(problem.vehicle_start),
         end=own(problem.vehicle_end),
@@ -124,4 +130,5 @@ def arrays_of(problem: RoutingProblem) -> Arrays:
         plain=sum(moved) <= 1 and not moved[2],
         several_windows=problem.has_multiple_windows,
         backhauls_last=int(problem.data.backhauls_last),
+        seated=problem.has_pinned_places,
     )

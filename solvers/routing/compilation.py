@@ -139,6 +139,16 @@ def _compatible(data: RoutingData) -> BoolArray:
     return compatible
 
 
+def _places(data: RoutingData, n_stops: int, field: str) -> IntArray:
+    """Fewest and most stops before (``position``) or after (``position_from_end``) each stop; shape (n, 2)."""
+    places = np.tile(np.array([0, UNLIMITED], dtype=np.int64), (n_stops, 1))
+    for i, visit in enumerate(data.visits):
+        place = None if visit.pin is None else getattr(visit.pin, field)
+        if place is not None:
+            places[i] = place
+    return _readonly(places)
+
+
 def _initial_plan(data: RoutingData, ids: tuple[str, ...]) -> RoutingPlan | None:
     if data.initial_plan is None:
         return None
@@ -210,6 +220,8 @@ def compiled(data: RoutingData) -> RoutingProblem:
         optional=_frozen((owner.prize is not None for owner in owners), np.bool_),
         prize=prize,
         compatible=_readonly(_compatible(data)),
+        before=_places(data, n, "position"),
+        after=_places(data, n, "position_from_end"),
         vehicle_count=_ints(vehicle.available for vehicle in vehicles),
         vehicle_start=_ints(location_or_open(vehicle.start_location) for vehicle in vehicles),
         vehicle_end=_ints(location_or_open(vehicle.end_location) for vehicle in vehicles),

@@ -21,6 +21,7 @@ KERNELS = (
     "merging",
     "placement",
     "repair_costs",
+    "seating",
 )
 """Modules whose compiled functions call each other."""
 

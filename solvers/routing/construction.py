@@ -15,7 +15,7 @@ from solvers.routing.evaluation import route_cost
 from solvers.routing.merging import merge
 from solvers.routing.neighbours import nearest_stops
 from solvers.routing.plan import RoutingPlan
-from solvers.routing.problem import RoutingProblem
+from solvers.routing.problem import UNLIMITED, RoutingProblem
 from solvers.stop import Stop
 
 _MANY = 2_000
@@ -94,7 +94,9 @@ def _merged(problem: RoutingProblem, A: Arrays, near: IntArray) -> _Chains:
     # a pickup alone is no route where backhauls come last, but it is a beginning: merging may put it behind deliveries
     relaxed = A._replace(backhauls_last=2) if A.backhauls_last else A
     visits = np.arange(problem.n_visits, dtype=np.int64)
-    visits = visits[~A.optional[visits]]
+    # a pinned place is taken once the others have theirs: savings would bring more stops before and after it
+    seated = (A.before[visits, 1] < UNLIMITED) | (A.after[visits, 1] < UNLIMITED)
+    visits = visits[~A.optional[visits] & ~seated]
     types, costs = _singles(relaxed, visits)
     served = types >= 0
     visits, types, costs = visits[served], types[served], costs[served]

@@ -119,11 +119,16 @@ class VehicleRow(NamedTuple):
 
 
 class PinRow(NamedTuple):
-    """What is already decided about a visit."""
+    """What is already decided about a visit.
+
+    ``position`` is its place among the stops of its route from 0, ``position_from_end`` the same counted back from the
+    last stop, which is 0. With both the route has exactly as many stops as they say.
+    """
 
     vehicle: str = ""
     start_s: float | None = None
     position: int | None = None
+    position_from_end: int | None = None
 
 
 class VisitRow(NamedTuple):

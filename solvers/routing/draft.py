@@ -13,6 +13,7 @@ from solvers.routing.data import FloatArray, IntArray
 from solvers.routing.evaluation import route_cost
 from solvers.routing.insertion import insert_all
 from solvers.routing.plan import Route, RoutingPlan
+from solvers.routing.seating import seat
 from solvers.stop import Stop
 
 _REPAIRS = 60
@@ -118,6 +119,19 @@ def insert(A: Arrays, draft: Draft, pool: IntArray, near: IntArray, used: IntArr
     """Insert ``pool`` in its order (see `insert_all`); ``used`` vehicles by type, counted from the rows if ``None``."""
     if not len(pool) or not len(draft.size):
         return len(pool)
+    failed = _insert(A, draft, pool, near, used)
+    while A.seated and failed:  # a place behind others is there only once these are
+        left = pool[draft.route_of[pool] < 0]
+        _insert(A, draft, left, near, used)
+        seat(A, draft, left, near)
+        still = int((~A.optional[left] & (draft.route_of[left] < 0)).sum())
+        if still >= failed:
+            break
+        failed = still
+    return failed
+
+
+def _insert(A: Arrays, draft: Draft, pool: IntArray, near: IntArray, used: IntArray | None) -> int:
     return int(
         insert_all(
             A,

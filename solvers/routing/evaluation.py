@@ -14,10 +14,12 @@ import numpy as np
 from solvers.routing.arrays import Arrays
 from solvers.routing.compiled import borrowing
 from solvers.routing.data import IntArray
+from solvers.routing.problem import UNLIMITED
 
 SLACK = 1e-7
 """How far a limit may be missed, less than the verifier allows, so that sums of rounded floats may be tight."""
 
+_UNLIMITED = UNLIMITED
 _HAVERSINE = 5
 _ROUNDED = 2
 _CEILED = 3
@@ -113,6 +115,22 @@ def _backhauls_fit(A: Arrays, route: IntArray, m: int) -> bool:
 
 
 @borrowing
+def _seats_hold(A: Arrays, route: IntArray, m: int) -> bool:
+    """Whether every stop that is pinned to a place on its route has it."""
+    for k in range(m):
+        i = route[k]
+        if k < A.before[i, 0] or k > A.before[i, 1] or m - 1 - k < A.after[i, 0] or m - 1 - k > A.after[i, 1]:
+            return False
+    return True
+
+
+@borrowing
+def seated(A: Arrays, stop: int) -> bool:
+    """Whether ``stop`` is pinned to a place on its route."""
+    return A.seated and (A.before[stop, 1] < _UNLIMITED or A.after[stop, 1] < _UNLIMITED)
+
+
+@borrowing
 def _end_after(A: Arrays, t: int, route: IntArray, m: int, start: float) -> float:
     """When a route that leaves at ``start`` and never dawdles ends; ``inf`` when a window is missed."""
     profile = A.profile[t]
@@ -181,6 +199,8 @@ def route_cost(A: Arrays, t: int, route: IntArray, m: int) -> float:
     if not loads_fit(A, t, route, m):
         return np.inf
     if A.backhauls_last and not _backhauls_fit(A, route, m):
+        return np.inf
+    if A.seated and not _seats_hold(A, route, m):
         return np.inf
     profile = A.profile[t]
     timed = A.timed and not A.several_windows

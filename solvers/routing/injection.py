@@ -62,6 +62,8 @@ def repaired(problem: RoutingProblem, plan: RoutingPlan, seed: int, stop: Stop) 
 
 def _feasible_part(A: Arrays, t: int, visits: tuple[int, ...]) -> list[int]:
     """The stops of a route that can be served by type ``t`` in this order, taken greedily from the front."""
+    if np.isfinite(route_cost(A, t, np.array(visits, dtype=np.int64), len(visits))):
+        return list(visits)
     part: list[int] = []
     for stop in visits:
         if A.partner[stop] >= 0 and stop > A.partner[stop]:

@@ -7,7 +7,7 @@ import numpy as np
 from solvers.routing.arrays import Arrays
 from solvers.routing.compiled import borrowing, compiled
 from solvers.routing.data import FloatArray, IntArray
-from solvers.routing.evaluation import detour, route_cost
+from solvers.routing.evaluation import detour, route_cost, seated
 
 
 @borrowing
@@ -31,7 +31,7 @@ def insertable(
     """
     best, best_at, best_mate = limit, -1, -1
     mate = A.partner[stop]
-    near = wanted.shape[0] > 0
+    near = wanted.shape[0] > 0 and not seated(A, stop)  # a pinned place need not be beside a near stop
     here = A.location[stop]
     for p in range(m + 1):
         if near and p > 0 and p < m and wanted[route[p - 1]] == 0 and wanted[route[p]] == 0:
@@ -134,12 +134,13 @@ def insert_all(
         best, best_route, best_at, best_mate = threshold, -1, -1, -1
         for k in range(near.shape[1]):
             wanted[near[stop, k]] = 1
+        local = near.shape[1] > 0 and not seated(A, stop)
         for sweep in range(2):
-            if sweep == 1 and (near.shape[1] == 0 or best_route >= 0 or A.optional[stop]):
+            if sweep == 1 and (not local or best_route >= 0 or A.optional[stop]):
                 break
-            candidates = near.shape[1] if sweep == 0 and near.shape[1] > 0 else n_routes
+            candidates = near.shape[1] if sweep == 0 and local else n_routes
             for k in range(candidates):
-                r = route_of[near[stop, k]] if sweep == 0 and near.shape[1] > 0 else k
+                r = route_of[near[stop, k]] if sweep == 0 and local else k
                 if r < 0 or size[r] == 0 or asked[r] == 2 * step + sweep or size[r] + extra > longest:
                     continue
                 asked[r] = 2 * step + sweep

@@ -30,7 +30,8 @@ class RoutingProblem:
     A *stop* is a visit or one leg of a shipment. With ``v`` visits and ``k`` shipments there are ``n = v + 2 * k``
     stops: visit ``i`` is stop ``i``, shipment ``j`` has its pickup at stop ``v + 2 * j`` and its delivery right after.
     ``d`` is the number of load dimensions, ``t`` of vehicle types, ``w`` of windows over all stops. All arrays are
-    read-only. Pins are folded in: a pinned vehicle into ``compatible``, a pinned start into the windows.
+    read-only. Pins are folded in: a pinned vehicle into ``compatible``, a pinned start into the windows, a pinned place
+    into ``before`` and ``after``.
 
     Attributes
     ----------
@@ -62,6 +63,8 @@ class RoutingProblem:
         (n,) whether it may be left out and what that costs. A shipment has its prize on the pickup leg, 0 on the other.
     compatible
         (n, t) whether a vehicle of the type may serve the stop (allowed, forbidden, skills, pin).
+    before, after
+        (n, 2) fewest and most stops that come before and after it on its route; 0 and `UNLIMITED` where free.
     vehicle_count, vehicle_start, vehicle_end, vehicle_profile, vehicle_max_stops
         (t,) integers; a start or end of -1 is open: the route starts at its first or ends at its last stop.
     capacity
@@ -95,6 +98,8 @@ class RoutingProblem:
     optional: BoolArray
     prize: FloatArray
     compatible: BoolArray
+    before: IntArray
+    after: IntArray
     vehicle_count: IntArray
     vehicle_start: IntArray
     vehicle_end: IntArray
@@ -165,6 +170,11 @@ class RoutingProblem:
     def has_multiple_windows(self) -> bool:
         """Whether some stop has more than one window."""
         return len(self.windows) > self.n_stops
+
+    @cached_property
+    def has_pinned_places(self) -> bool:
+        """Whether some visit is pinned to a place on its route."""
+        return bool((self.before[:, 1] < UNLIMITED).any() or (self.after[:, 1] < UNLIMITED).any())
 
     @cached_property
     def has_time(self) -> bool:

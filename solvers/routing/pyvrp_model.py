@@ -24,7 +24,7 @@ def fits_pyvrp(problem: RoutingProblem) -> bool:
 
     It refuses a release after the end of the window, which makes a visit impossible but is no error in the contract.
     """
-    if problem.has_multiple_windows or (problem.release_s > problem.latest_s).any():
+    if problem.has_pinned_places or problem.has_multiple_windows or (problem.release_s > problem.latest_s).any():
         return False
     if problem.has_shipments and not _shipments_fit(problem):
         return False

@@ -32,9 +32,10 @@ _EXHAUSTIVE_UP_TO = 1_500
 class Pyvrp:
     """Iterated local search by PyVRP.
 
-    Takes everything but: several windows on a stop, a release after a window's end, shipments with a release, beside
-    ``max_stops`` or due before they may begin, and problems whose dense matrices would exceed 1.5 GB. Under a work
-    limit a unit is an iteration, and runs are deterministic. The control trace is ``{"iterations": n}``.
+    Takes everything but: pinned places on routes, several windows on a stop, a release after a window's end, shipments
+    with a release, beside ``max_stops`` or due before they may begin, and problems whose dense matrices would exceed
+    1.5 GB. Under a work limit a unit is an iteration, and runs are deterministic. The control trace is
+    ``{"iterations": n}``.
     """
 
     name = "pyvrp"

@@ -164,12 +164,18 @@ def _read_visit(reader: JsonReader, value: object, path: str) -> VisitRow:
 
 
 def _read_pin(reader: JsonReader, value: object, path: str) -> PinRow:
-    data = reader.record(value, path, {"vehicle", "start_s", "position"})
-    start, position = data.get("start_s"), data.get("position")
+    data = reader.record(value, path, set(PinRow._fields))
+    start = data.get("start_s")
+
+    def place(field: str) -> int | None:
+        value = data.get(field)
+        return None if value is None else reader.integer(value, f"{path}.{field}", 0)
+
     return PinRow(
         vehicle=reader.text(data.get("vehicle"), f"{path}.vehicle"),
         start_s=None if start is None else reader.number(start, f"{path}.start_s", 0.0),
-        position=None if position is None else reader.integer(position, f"{path}.position", 0),
+        position=place("position"),
+        position_from_end=place("position_from_end"),
     )
 
 

@@ -104,7 +104,7 @@ def _visit(row: VisitRow) -> JsonObject:
         pickup=dict(row.pickup),
         service_s=_unless(row.service_s, 0.0),
         time_windows=[_window(window) for window in row.time_windows],
-        pin=None if pin is None else short(vehicle=pin.vehicle, start_s=pin.start_s, position=pin.position),
+        pin=None if pin is None else short(**pin._asdict()),
         **_choice(row),
     )
 

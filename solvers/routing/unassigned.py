@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
 from solvers.routing.plan import Route, RoutingPlan
-from solvers.routing.problem import TOLERANCE, RoutingProblem
+from solvers.routing.problem import TOLERANCE, UNLIMITED, RoutingProblem
 from solvers.routing.timing import Timing, least_duration
 from solvers.routing.verify import distance_legs, loads_on_board, timed_route
 
@@ -25,15 +25,21 @@ class Reason(IntEnum):
     PRIZE_BELOW_COST = 6
     NO_FEASIBLE_INSERTION = 7
     DROPPED = 8
+    PINNED_PLACE_NOT_FREE = 9
 
 
 @dataclass(frozen=True)
 class Unassigned:
-    """One visit or shipment that no route serves. ``detail`` says why in words, with the figures."""
+    """One visit or shipment that no route serves.
+
+    ``detail`` says why in words, with the figures. ``forcing_cost`` is what the routes would cost more with it at its
+    cheapest place on this plan, ``None`` where it fits nowhere.
+    """
 
     id: str
     reason: Reason
     detail: str
+    forcing_cost: float | None = None
 
 
 def unassigned(problem: RoutingProblem, plan: RoutingPlan) -> tuple[Unassigned, ...]:
@@ -47,11 +53,12 @@ def unassigned(problem: RoutingProblem, plan: RoutingPlan) -> tuple[Unassigned, 
         return ()
     placements = _cheapest_placements(problem, plan, [stops[0] for _, stops in left])
     return tuple(
-        Unassigned(name, *_reason(problem, stops, cost)) for (name, stops), cost in zip(left, placements, strict=True)
+        Unassigned(name, *_reason(problem, plan, stops, cost), float(cost) if np.isfinite(cost) else None)
+        for (name, stops), cost in zip(left, placements, strict=True)
     )
 
 
-def _reason(problem: RoutingProblem, stops: tuple[int, ...], placement: float) -> tuple[Reason, str]:
+def _reason(problem: RoutingProblem, plan: RoutingPlan, stops: tuple[int, ...], placement: float) -> tuple[Reason, str]:
     """``placement`` is the least extra cost of serving it on this plan, ``inf`` when it fits nowhere."""
     allowed = np.flatnonzero(problem.compatible[stops[0]])
     if not len(allowed):
@@ -70,15 +77,16 @@ def _reason(problem: RoutingProblem, stops: tuple[int, ...], placement: float) -
         if timing.in_time and timing.duration_s <= problem.max_duration_s[route.vehicle_type] + TOLERANCE
     ]
     if not kept:
-        shortest = min(timing.duration_s for _, timing in reached)
-        late = min(timing.overtime_s for _, timing in reached)
-        return Reason.SHIFT_TOO_SHORT, f"a tour to it alone takes {shortest:g} s and ends {late:g} s after the shift"
+        return Reason.SHIFT_TOO_SHORT, _shift_detail(problem, reached)
     distances = [sum(distance_legs(problem, route)) for route, _ in kept]
     limits = [float(problem.max_distance[route.vehicle_type]) for route, _ in kept]
     if all(distance > limit + TOLERANCE for distance, limit in zip(distances, limits, strict=True)):
         return Reason.TOO_FAR, f"a tour to it alone is {min(distances):g} long; the limit is {max(limits):g}"
     prize = float(problem.prize[stops[0]])
     if not np.isfinite(placement):
+        taken = _taken_place(problem, plan, stops[0])
+        if taken:
+            return Reason.PINNED_PLACE_NOT_FREE, taken
         return Reason.NO_FEASIBLE_INSERTION, "it fits on no route of this plan, and no suitable vehicle is free"
     if problem.optional[stops[0]] and placement >= prize:
         return Reason.PRIZE_BELOW_COST, f"serving it costs {placement:g} more; leaving it out costs {prize:g}"
@@ -87,6 +95,34 @@ def _reason(problem: RoutingProblem, stops: tuple[int, ...], placement: float) -
 
 def _carries(problem: RoutingProblem, route: Route) -> bool:
     return bool((loads_on_board(problem, route) <= problem.capacity[route.vehicle_type]).all())
+
+
+def _taken_place(problem: RoutingProblem, plan: RoutingPlan, stop: int) -> str:
+    """Why ``stop`` is not at its pinned place, where it would fit without the pin; empty where that is no reason."""
+    before, after = problem.before.copy(), problem.after.copy()
+    before[stop] = after[stop] = (0, UNLIMITED)
+    if not np.isfinite(_cheapest_placements(replace(problem, before=before, after=after), plan, [stop])[0]):
+        return ""
+    pins = []
+    if problem.before[stop, 1] < UNLIMITED:
+        pins.append(f"position {problem.before[stop, 1]} (stop no. {problem.before[stop, 1] + 1})")
+    if problem.after[stop, 1] < UNLIMITED:
+        pins.append(f"position {problem.after[stop, 1]} from the end (0: the last stop)")
+    if not pins:
+        return ""
+    return f"it fits on this plan, but not at its pinned {' and '.join(pins)}: taken, or on no route long enough"
+
+
+def _shift_detail(problem: RoutingProblem, reached: Sequence[tuple[Route, Timing]]) -> str:
+    route, timing = min(reached, key=lambda item: item[1].overtime_s)
+    if timing.overtime_s > 0:
+        shift_s = problem.shift_latest_s[route.vehicle_type]
+        late = f"{timing.overtime_s:g} s after the shift's end at {shift_s:g} s"
+        return f"a tour to it alone ends at {timing.end_s:g} s, {late}"
+    in_shift = [(route, timing) for route, timing in reached if timing.overtime_s == 0]
+    shortest_s = min(timing.duration_s for _, timing in in_shift)
+    longest_s = max(float(problem.max_duration_s[route.vehicle_type]) for route, _ in in_shift)
+    return f"a tour to it alone takes {shortest_s:g} s; at most {longest_s:g} s are allowed"
 
 
 def _load_detail(problem: RoutingProblem, stops: tuple[int, ...], allowed: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from solvers.errors import FieldViolation, InvalidProblem
 from solvers.routing.compilation import default_metric, profile_index, stop_ids
 from solvers.routing.data import Coordinates, LegRow, Loads, Metric, ProfileRow, RoutingData, VisitRow, Window
+from solvers.routing.pins import pinned_places
 
 MAX_ROWS = 100_000
 MAX_TYPES = 10_000
@@ -49,6 +50,8 @@ def check(data: RoutingData) -> None:
     _stop_names(data, found)
     _backhauls(data, found)
     _initial_plan(data, found)
+    if not found.violations:  # whether pins go together can be said of pins that mean something
+        found.violations += pinned_places(data)
     if found.violations:
         raise InvalidProblem(found.violations)
 
@@ -260,8 +263,6 @@ def _pin(row: VisitRow, types: frozenset[str], path: str, found: _Findings) -> N
     assert pin is not None  # noqa: S101 - the caller looked
     if pin.vehicle and pin.vehicle not in types:
         found.add(f"{path}.pin.vehicle", f"{pin.vehicle!r} does not exist", "the id of a vehicle type")
-    if pin.position is not None:
-        found.add(f"{path}.pin.position", f"is {pin.position}", NOT_HONOURED)
     if pin.start_s is None:
         return
     if not 0 <= pin.start_s <= MAX_NUMBER:

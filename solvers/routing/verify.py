@@ -22,6 +22,7 @@ def verify(problem: RoutingProblem, plan: RoutingPlan) -> Verdict:
     ``max_distance`` (vehicle; distance), ``max_stops`` (vehicle; stops), ``fleet`` (type; vehicles), ``mandatory``
     (visit or shipment; 1), ``duplicate`` (stop; times too often), ``pairing`` (shipment with one leg missing or on
     another route; 1), ``precedence`` (shipment delivered before pickup; places), ``vehicle_not_allowed`` (stop; 1),
+    ``position`` (pinned stop; places from its own),
     ``backhaul_order`` (vehicle; visits out of order), ``unknown_vehicle`` and ``unknown_stop`` (index; 1).
 
     A vehicle is named ``<type>#<index within the type>``. The objective of a plan with unknown indices is ``inf``.
@@ -138,6 +139,8 @@ def _route(
     )
     if len(stops) > problem.vehicle_max_stops[t]:
         violations.append(Violation("max_stops", name, float(len(stops) - problem.vehicle_max_stops[t])))
+    if problem.has_pinned_places:
+        _positions(problem, route, name, violations)
     if problem.data.backhauls_last:
         _backhauls(problem, stops, name, violations)
 
@@ -162,6 +165,15 @@ def _times(problem: RoutingProblem, route: Route, timing: Timing, name: str, vio
     excess = timing.duration_s - float(problem.max_duration_s[route.vehicle_type])
     if excess > TOLERANCE:
         violations.append(Violation("max_duration", name, excess))
+
+
+def _positions(problem: RoutingProblem, route: Route, name: str, violations: list[Violation]) -> None:
+    """A visit pinned to a place on its route, counted from its start or its end, has that place."""
+    for k, stop in enumerate(route.visits):
+        places = ((k, problem.before[stop]), (len(route.visits) - 1 - k, problem.after[stop]))
+        off = max(max(float(least) - place, place - float(most)) for place, (least, most) in places)
+        if off > 0:
+            violations.append(Violation("position", f"{problem.stop_ids[stop]} on {name}", off))
 
 
 def _backhauls(problem: RoutingProblem, stops: IntArray, name: str, violations: list[Violation]) -> None:

@@ -9,8 +9,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from solvers.routing.advice.proof import hereditary, loads_exceed_fleet, serves_all
+from solvers.routing.compilation import compiled
 from solvers.routing.construction import construct
 from solvers.routing.data import RoutingData, ShipmentRow, VehicleRow, VisitRow, Window
+from solvers.routing.pins import unfilled
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
 from solvers.routing.unassigned import Reason, unassigned
@@ -47,6 +49,7 @@ class Limits(IntEnum):
     LOAD_LIMITS = 3
     ROUTE_LIMITS = 4
     VEHICLE_RULES = 5
+    PINNED_PLACES = 6
 
 
 class Remedy(NamedTuple):
@@ -86,14 +89,21 @@ def explain(problem: RoutingProblem, seed: int, stop: Stop) -> Explanation:
     First what no vehicle can serve even alone, then load that exceeds the fleet; where neither explains it, the set of
     all visits is cut down as long as no plan is found for what is left (the complement step of delta debugging, Zeller
     and Hildebrandt 2002), so that an early ``stop`` still leaves a conflict, only a larger one. Optional visits and
-    shipments play no part.
+    shipments play no part, but where a pinned place needs stops before or behind it.
     """
     mandatory = [name for name, unit in _units(problem.data) if unit.prize is None]
     if not mandatory:
         return Explanation(RoutingPlan(()), ())
     must = _part(problem.data, mandatory)
     plan = _plan(must, seed, stop)
-    if plan is not None:
+    if problem.has_pinned_places:
+        # parts of the problem lack the stops that fill a route up to a pinned place, so the whole is looked at for it
+        whole = _plan(problem, seed, stop)
+        if whole is not None:
+            return Explanation(whole, ())
+        if plan is not None:
+            return Explanation(None, (_misplaced(problem, seed, stop),))
+    elif plan is not None:
         return Explanation(_in(problem, must, plan), ())
     alone = [item for item in unassigned(must, RoutingPlan(())) if item.reason in _ALONE]
     if alone:
@@ -132,6 +142,36 @@ def _together(must: RoutingProblem, seed: int, stop: Stop) -> Conflict:
     return Conflict(tuple(names), Cause.TOGETHER, how, proved, minimal, _remedies(must, names, seed, stop))
 
 
+def _misplaced(problem: RoutingProblem, seed: int, stop: Stop) -> Conflict:
+    """Visits whose pinned places do not go together, where the problem without these pins has a plan."""
+    data = problem.data
+
+    def unserved(names: Sequence[str]) -> bool:
+        return _plan(compiled(_unpinned(data, frozenset(names))), seed, stop) is None
+
+    pinned = [
+        row.id for row in data.visits if row.pin and (row.pin.position, row.pin.position_from_end) != (None, None)
+    ]
+    names, minimal = _cut_down(pinned, unserved, stop)
+    detail = "the quick heuristic finds a plan, but none that has them at their pinned places"
+    if not minimal:
+        detail += "; time was up before the set was minimal"
+    remedies = _helpful(data, lambda changed: _plan(compiled(changed), seed, stop) is not None, stop)
+    return Conflict(tuple(names), Cause.TOGETHER, detail, False, minimal, remedies)
+
+
+def _unpinned(data: RoutingData, kept: frozenset[str]) -> RoutingData:
+    """``data`` without the pinned places of all visits but ``kept``."""
+    free = {"position": None, "position_from_end": None}
+    return replace(
+        data,
+        visits=tuple(
+            row if row.pin is None or row.id in kept else row._replace(pin=row.pin._replace(**free))
+            for row in data.visits
+        ),
+    )
+
+
 def _cut_down(names: list[str], unserved: Callable[[Sequence[str]], bool], stop: Stop) -> tuple[list[str], bool]:
     """A part of ``names`` that is still ``unserved``, and whether leaving out any one more makes it served."""
     size = max(1, len(names) // 2)
@@ -153,15 +193,16 @@ def _cut_down(names: list[str], unserved: Callable[[Sequence[str]], bool], stop:
 def _remedies(must: RoutingProblem, names: Sequence[str], seed: int, stop: Stop) -> tuple[Remedy, ...]:
     """Limits of which lifting one kind gives a plan for ``names``."""
     data = _part(must.data, names).data
+    return _helpful(data, lambda changed: _plan(unfilled(compiled(changed)), seed, stop) is not None, stop)
+
+
+def _helpful(data: RoutingData, served: Callable[[RoutingData], bool], stop: Stop) -> tuple[Remedy, ...]:
+    """What to lift of ``data`` so that all of it is ``served``."""
     tried = [
         (Remedy(Limits.FLEET_SIZE, row.id), _one_more(data, k)) for k, row in enumerate(data.vehicles[:_MOST_TYPES])
     ]
     tried += [(Remedy(limits), _lifted(data, limits)) for limits in Limits if limits is not Limits.FLEET_SIZE]
-    return tuple(
-        remedy
-        for remedy, changed in tried
-        if changed != data and not stop() and _plan(RoutingProblem.of(changed), seed, stop) is not None
-    )
+    return tuple(remedy for remedy, changed in tried if changed != data and not stop() and served(changed))
 
 
 def _one_more(data: RoutingData, k: int) -> RoutingData:
@@ -179,6 +220,8 @@ def _lifted(data: RoutingData, limits: Limits) -> RoutingData:
             data,
             lambda row: row._replace(shift=Window(), max_duration_s=math.inf, max_distance=math.inf, max_stops=None),
         )
+    if limits is Limits.PINNED_PLACES:
+        return _unpinned(data, frozenset())
     if limits is Limits.TIME_WINDOWS:
         visits = tuple(
             row._replace(time_windows=(), pin=row.pin._replace(start_s=None) if row.pin else None)
@@ -206,14 +249,16 @@ def _units(data: RoutingData) -> list[tuple[str, VisitRow | ShipmentRow]]:
 
 
 def _part(data: RoutingData, names: Sequence[str]) -> RoutingProblem:
-    """The problem of serving only ``names``, at least one."""
+    """The problem of serving only ``names``, at least one; pinned places as if what is left out were still to come."""
     wanted = set(names)
-    return RoutingProblem.of(
-        replace(
-            data,
-            visits=tuple(row for row in data.visits if row.id in wanted),
-            shipments=tuple(row for row in data.shipments if row.id in wanted),
-            initial_plan=None,
+    return unfilled(
+        compiled(
+            replace(
+                data,
+                visits=tuple(row for row in data.visits if row.id in wanted),
+                shipments=tuple(row for row in data.shipments if row.id in wanted),
+                initial_plan=None,
+            )
         )
     )
 

@@ -108,6 +108,7 @@ class CapacityEngine(TourEngine):
             and problem.vehicle_start[0] >= 0
             and problem.vehicle_start[0] == problem.vehicle_end[0]
             and problem.cost_per_distance[0] > 0
+            and not problem.has_pinned_places
             and not problem.has_time
             and not np.isfinite(problem.max_distance).any()
             and problem.vehicle_max_stops[0] >= problem.n_stops

@@ -44,7 +44,8 @@ def accepts(problem: RoutingProblem) -> bool:
     )
     travel = problem.profiles[int(problem.vehicle_profile[0])]
     return (
-        not problem.has_shipments
+        not problem.has_pinned_places
+        and not problem.has_shipments
         and not problem.has_multiple_windows
         and not (problem.release_s > 0).any()
         and not np.isfinite(problem.max_duration_s).any()

@@ -155,7 +155,7 @@ def test_faults_are_named_relative_to_the_problem() -> None:
     message = pb.RoutingProblem(
         locations=[pb.Location(id="a", point=pb.Point())],
         vehicles=[pb.VehicleType(id="v", reload_locations=["a"], breaks=[pb.Break(duration_s=9)])],
-        visits=[pb.Visit(id="x", location="a", delivery={"w": -4}, pin=pb.Pin(position=0))],
+        visits=[pb.Visit(id="x", location="a", delivery={"w": -4})],
     )
     with pytest.raises(InvalidProblem) as error:
         problem_from_message(message)
@@ -163,5 +163,4 @@ def test_faults_are_named_relative_to_the_problem() -> None:
         "vehicles[0].breaks",
         "vehicles[0].reload_locations",
         "visits[0].delivery['w']",
-        "visits[0].pin.position",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from solvers.routing.data import (
     VisitRow,
     Window,
 )
+from solvers.routing.pins import pinned_places
 from solvers.routing.plan import Route, RoutingPlan
 from solvers.routing.problem import RoutingProblem
 
@@ -126,7 +128,13 @@ def routing_data(draw: st.DrawFn, several_windows: bool = True) -> RoutingData:
         pin = None
         if has["pins"] and draw(st.booleans()):
             start = draw(st.sampled_from([w.earliest_s for w in open_at] or [float(draw(st.integers(0, 60)))]))
-            pin = PinRow(draw(st.sampled_from(["", *types])), start if draw(st.booleans()) else None)
+            nth = st.none() | st.integers(0, 2)
+            pin = PinRow(
+                draw(st.sampled_from(["", *types])),
+                start if draw(st.booleans()) else None,
+                draw(nth),
+                draw(nth),
+            )
         return VisitRow(
             id=f"c{k}",
             location=draw(place),
@@ -140,7 +148,7 @@ def routing_data(draw: st.DrawFn, several_windows: bool = True) -> RoutingData:
 
     n_visits = draw(st.integers(1, 5))
     n_shipments = draw(st.integers(1, 2)) if has["shipments"] and not backhauls else 0
-    return RoutingData(
+    data = RoutingData(
         locations=places,
         vehicles=vehicles,
         visits=tuple(visit(k) for k in range(n_visits)),
@@ -157,6 +165,9 @@ def routing_data(draw: st.DrawFn, several_windows: bool = True) -> RoutingData:
         profiles=tuple(profiles),
         backhauls_last=backhauls,
     )
+    if pinned_places(data):  # contradictory pins are refused, and other tests are about that
+        data = replace(data, visits=tuple(row._replace(pin=None) for row in data.visits))
+    return data
 
 
 @st.composite
@@ -205,6 +216,13 @@ def _route(data: RoutingData, t: int, visits: tuple[int, ...]) -> float | None:
     spots = {row.id: k for k, row in enumerate(data.locations)}
     if vehicle.max_stops is not None and len(visits) > vehicle.max_stops:
         return None
+    for stop in visits:
+        pin = data.visits[stop].pin if stop < n else None
+        if pin is not None:
+            if pin.position is not None and visits[pin.position : pin.position + 1] != (stop,):
+                return None
+            if pin.position_from_end is not None and visits[::-1][pin.position_from_end :][:1] != (stop,):
+                return None
     stops = []  # location, service, windows, change of load, owner
     start_load: dict[str, int] = {}
     carried: set[int] = set()

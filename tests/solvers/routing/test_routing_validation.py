@@ -116,7 +116,7 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
     ),
     "pins": (
         {"visits": (STOP._replace(time_windows=(Window(1, 2),), pin=PinRow("bus", 5.0, 1)),)},
-        ["visits[0].pin.vehicle", "visits[0].pin.position", "visits[0].pin.start_s"],
+        ["visits[0].pin.vehicle", "visits[0].pin.start_s"],
     ),
     "shipment": (
         {"shipments": (PAIR._replace(pickup=LegRow("z", -1.0), load=(("w", -1),)),)},
