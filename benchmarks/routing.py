@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import data_folder
+from benchmarks.routing_peer_tasks import PEERS, run_peer
 from benchmarks.routing_pyvrp import PlainPyvrp
 from solvers.routing.annealing import warm
 from solvers.routing.annealing.strategy import Annealing
@@ -93,7 +94,6 @@ def read_instance(path: Path) -> tuple[RoutingProblem, float]:
 def measure(task: Task) -> dict[str, Any]:
     """Run one task in this process."""
     problem, best = read_instance(Path(task.path))
-    engine = ENGINES[task.engine]()
     row: dict[str, Any] = {
         "instance": task.instance,
         "stops": problem.n_stops,
@@ -102,6 +102,11 @@ def measure(task: Task) -> dict[str, Any]:
         "seed": task.seed,
         "load": os.getloadavg()[0],
     }
+    if task.engine in PEERS:
+        row |= run_peer(task.engine, problem, task.seconds)
+        row["gap"] = row["objective"] / best - 1.0 if row.get("feasible") else None
+        return row
+    engine = ENGINES[task.engine]()
     if not engine.accepts(problem):
         return {**row, "accepted": False}
     clock = CLOCKS[task.clock]
@@ -160,8 +165,9 @@ def run(
     cores
         Runs at a time, each on one core.
     peers
-        Beside our annealing: ``"pyvrp"``, the library as it comes, and ``"pyvrp-strategy"``, our own use of it. Engines
-        take turns on an instance, so that a noisy machine treats them alike.
+        Beside our annealing: ``"pyvrp"``, the library as it comes, ``"pyvrp-strategy"``, our own use of it, and
+        ``"ortools"`` and ``"vroom"``, which run in the interpreter of `benchmarks.peers`, always by the wall clock.
+        Engines take turns on an instance, so that a noisy machine treats them alike.
     quick
         Under five minutes: one seed instead of three.
     seeds
@@ -185,9 +191,9 @@ def run(
         When a peer or clock is unknown, or a number is out of range.
 
     """
-    unknown = [peer for peer in peers if peer not in ENGINES or peer == "annealing"]
+    unknown = [peer for peer in peers if peer not in (*list(ENGINES)[1:], *PEERS)]
     if unknown:
-        raise ValueError(f"peers are {', '.join(unknown)}; allowed: {', '.join(list(ENGINES)[1:])}")
+        raise ValueError(f"peers are {', '.join(unknown)}; allowed: {', '.join([*list(ENGINES)[1:], *PEERS])}")
     if clock not in CLOCKS:
         raise ValueError(f"clock is {clock!r}; allowed: {', '.join(CLOCKS)}")
     if cores < 1:
@@ -216,6 +222,11 @@ def run(
         "clock": clock,
         "rows": rows,
         "instances": per_instance,
+        "left_out": {
+            f"{row['instance']} {row['engine']}": row.get("left_out", "a feature it has not")
+            for row in rows
+            if not row["accepted"]
+        },
         "summary": summary_of(engines, per_instance),
     }
 
@@ -237,7 +248,8 @@ def instance_row(name: str, engines: Sequence[str], rows: list[dict[str, Any]]) 
 
 
 def summary_of(engines: Sequence[str], instances: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean gaps over the instances that every engine answered."""
+    """Mean gaps over the instances that every engine answered; an engine that answered none does not count."""
+    engines = [e for e in engines if e == engines[0] or any(row["gaps"][e] is not None for row in instances)]
     common = [row for row in instances if all(row["gaps"][engine] is not None for engine in engines)]
     means = {engine: statistics.fmean(row["gaps"][engine] for row in common) for engine in engines} if common else {}
     ours = means.get(engines[0])
@@ -273,6 +285,7 @@ def table(result: dict[str, Any]) -> str:
     lines += [f"annealing / {peer}: {ratio:.2f}" for peer, ratio in summary["ratio"].items() if ratio is not None]
     if "late" in result:
         lines.append(f"{result['late']} replies late, {result['infeasible']} infeasible, of {len(result['rows'])}")
+    lines += [f"left out: {what}: {why}" for what, why in result.get("left_out", {}).items()]
     lines.append("load above the number of cores: other work shared them")
     return "\n".join(lines)
 
@@ -293,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--cores", type=int, help="runs at a time; default: 2 of a set, else 1")
-    parser.add_argument("--peers", default="pyvrp", help="separated by commas; empty: none")
+    parser.add_argument("--peers", default="pyvrp", help="pyvrp, ortools, vroom, separated by commas; empty: none")
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--quick", action="store_true")

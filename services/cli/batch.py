@@ -21,7 +21,7 @@ from services.cli.tables import CsvOptions, csv_options
 from services.client import QUICK_CALL_S, Client, ServiceError
 from solvers.errors import FieldViolation, InvalidProblem, IsinglassError
 
-SUFFIXES = (".vrp", ".json", ".csv")
+SUFFIXES = (".vrp", ".txt", ".json", ".csv")
 WATCH_TIMEOUT_S = 4 * 3600.0
 """Longest wait for one job, its time in the queue included (s)."""
 BUSY_RETRIES = 1000

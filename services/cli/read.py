@@ -1,4 +1,4 @@
-"""Files of problems: VRPLIB, the contract's JSON, invoice tables, binary models and integer programs."""
+"""Files of problems: VRPLIB, Solomon, the contract's and VROOM's JSON, invoices, binary models, integer programs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ class Question:
         An OptimizeToursRequest, PrioritizeInvoicesRequest or SampleRequest.
     customer_of
         Name of a stop in ``routes``, from its id.
+    vehicle_types
+        Of routes from VRPLIB: index of the type of each vehicle in its order there; otherwise empty.
 
     """
 
     kind: str
     request: Any
     customer_of: CustomerOf = str
+    vehicle_types: tuple[int, ...] = ()
 
 
 def request_type(kind: str) -> Any:
@@ -63,7 +66,15 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
     """
     suffix = path.suffix.lower()
     if suffix == ".vrp" and kind in (None, "routing"):
-        return _read_vrp(path)
+        from services.cli.route_files import read_vrp
+
+        return read_vrp(_text(path, "VRPLIB text"))
+    if suffix == ".txt" and kind in (None, "routing"):
+        from services.cli.route_files import looks_like_solomon, read_solomon_text
+
+        text = _text(path, "Solomon text")
+        if kind == "routing" or looks_like_solomon(text):
+            return read_solomon_text(text)
     if suffix == ".csv" and kind in (None, "invoices"):
         from protos.invoices_pb2 import PrioritizeInvoicesRequest
 
@@ -85,30 +96,21 @@ def read_file(path: Path, kind: str | None, csv: CsvOptions) -> Question:
     files = {
         "binary": ".json, .sparse, .txt, .mc, .lp, .mps",
         "invoices": ".json, .csv, .xml, .zip",
-        "routing": ".json, .vrp",
+        "routing": ".json, .vrp, .txt",
     }
-    every = ".vrp, .json, .csv, .xml, .zip, .sparse, .mc, .lp, .mps; .txt with --kind binary"
+    every = ".vrp, .json, .csv, .xml, .zip, .sparse, .mc, .lp, .mps; .txt (Solomon; others with --kind binary)"
     raise _fault(str(path), f"has the suffix {suffix!r}", files.get(kind or "", every))
 
 
-def _read_vrp(path: Path) -> Question:
-    from google.protobuf.json_format import ParseDict
-
-    from protos.routing_pb2 import OptimizeToursRequest
-    from solvers.routing.rows_to_json import data_to_json
-    from solvers.routing.vrplib_reader import read_vrplib
-
+def _text(path: Path, wanted: str) -> str:
     try:
-        text = path.read_text()
+        return path.read_text()
     except UnicodeDecodeError as error:
-        raise _fault(f"byte {error.start}", "is not UTF-8", "VRPLIB text") from error
-    request = OptimizeToursRequest()
-    ParseDict(data_to_json(read_vrplib(text).data), request.problem)
-    return Question("routing", request, customer_of=int)
+        raise _fault(f"byte {error.start}", "is not UTF-8", wanted) from error
 
 
 def read_json(text: bytes, kind: str | None = None) -> Question:
-    """A request, a bare problem or a SubmitJobRequest in the contract's JSON.
+    """A request, a bare problem or a SubmitJobRequest in the contract's JSON, or VROOM's input.
 
     ``kind`` is detected from the fields when ``None``.
 
@@ -126,6 +128,11 @@ def read_json(text: bytes, kind: str | None = None) -> Question:
         if kind not in (None, named):
             raise _fault("$", f"is a {named} request", f"a {kind} problem, as --kind says")
         kind, data = named, inner
+    if kind in (None, "routing"):
+        from services.cli.route_files import looks_like_vroom, read_vroom_json
+
+        if looks_like_vroom(data):
+            return read_vroom_json(data)
     is_request = isinstance(data.get("problem"), dict)
     kind = kind or _detect(data["problem"] if is_request else data)
     request = request_type(kind)()

@@ -8,24 +8,21 @@ import click
 
 from services.cli.answer import CustomerOf, date_text, is_paid, money, service_level
 from services.cli.output import number_text, print_table
+from services.cli.show_routes import MAX_ROWS, say_rest, shorten, show_routes
 
 if TYPE_CHECKING:
     from protos.common_pb2 import Contribution, SolveReport
     from protos.invoices_pb2 import InvoiceDecision, InvoicePlan, PrioritizeInvoicesResponse
-    from protos.routing_pb2 import OptimizeToursResponse
     from protos.sampling_pb2 import SampleResponse
 
-MAX_ROWS = 40
-"""Rows of a table for people; ``--json`` has them all."""
 
-
-def show_answer(kind: str, response: Any, customer_of: CustomerOf = str) -> None:
-    """The answer for people: outcome, plan, who contributed and what it cost."""
+def show_answer(kind: str, response: Any, customer_of: CustomerOf = str, *, stops: bool = False) -> None:
+    """The answer for people: outcome, plan, who contributed and what it cost; of routes, with ``stops``, each stop."""
     report: SolveReport = response.report
     _show_outcome(report)
     if response.HasField("plan"):
         if kind == "routing":
-            _show_routes(response, customer_of)
+            show_routes(response.plan, customer_of, stops=stops)
         elif kind == "invoices":
             _show_payments(response)
         else:
@@ -33,7 +30,7 @@ def show_answer(kind: str, response: Any, customer_of: CustomerOf = str) -> None
     elif report.violations:
         rows = [(v.constraint, v.entity, number_text(v.amount, 6)) for v in report.violations]
         print_table("Why no plan", ("constraint", "where", "by"), rows[:MAX_ROWS], numeric=("by",))
-        _say_rest(len(rows), "violations")
+        say_rest(len(rows), "violations")
     _show_contributions(report)
 
 
@@ -62,41 +59,6 @@ def _show_outcome(report: SolveReport) -> None:
         click.echo(f"{name:{width}}  {text}")
 
 
-def _show_routes(response: OptimizeToursResponse, customer_of: CustomerOf) -> None:
-    plan = response.plan
-    rows = [
-        (
-            str(number),
-            route.vehicle,
-            str(len(route.stops)),
-            number_text(route.distance),
-            _clock(route.start_s),
-            _clock(route.end_s),
-            number_text(route.cost),
-            _shorten([str(customer_of(stop.id)) for stop in route.stops]),
-        )
-        for number, route in enumerate(plan.routes, start=1)
-    ]
-    headers = ("route", "vehicle", "stops", "distance", "start", "end", "cost", "visits")
-    print_table("Routes", headers, rows[:MAX_ROWS], numeric=headers[2:7], wrap=("visits",))
-    _say_rest(len(rows), "routes")
-    if plan.unassigned:
-        from protos.routing_pb2 import UnassignedVisit
-
-        left_out = [(u.id, UnassignedVisit.Reason.Name(u.reason), u.detail) for u in plan.unassigned]
-        print_table("Not served", ("visit", "reason", "detail"), left_out[:MAX_ROWS])
-        _say_rest(len(left_out), "visits not served")
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
-
-
-def _shorten(names: list[str], most: int = 8) -> str:
-    return " ".join(names if len(names) <= most else [*names[: most - 2], "...", names[-1]])
-
-
 def _show_payments(response: PrioritizeInvoicesResponse) -> None:
     from protos.invoices_pb2 import InvoiceDecision
 
@@ -118,7 +80,7 @@ def _show_payments(response: PrioritizeInvoicesResponse) -> None:
     ]
     headers = ("payment run", "currency", "payments", "paid", "discount")
     print_table("Payments", headers, rows[:MAX_ROWS], numeric=("payments", "paid", "discount"))
-    _say_rest(len(rows), "payment runs")
+    say_rest(len(rows), "payment runs")
     click.echo("decisions: " + ", ".join(f"{count} {action}" for action, count in sorted(actions.items())))
     if plan.baseline_comparison:
         compared = [
@@ -141,11 +103,11 @@ def _show_why(plan: InvoicePlan) -> None:
     if worth:
         headers = ("from", "account", "one more unit of cash saves")
         print_table("Worth of cash", headers, worth[:MAX_ROWS], numeric=headers[2:])
-        _say_rest(len(worth), "dates")
+        say_rest(len(worth), "dates")
     if plan.exceptions:
         rows = [(e.invoice_id, e.code, e.text) for e in plan.exceptions]
         print_table("Not paid or with a warning", ("invoice", "code", "reason"), rows[:MAX_ROWS])
-        _say_rest(len(rows), "exceptions")
+        say_rest(len(rows), "exceptions")
     if plan.alternatives:
         others = [
             (
@@ -173,7 +135,7 @@ def _change(decision: InvoiceDecision) -> str:
 
 def _show_samples(response: SampleResponse) -> None:
     rows = [
-        (number_text(s.energy, 6), str(s.occurrences), _shorten([str(value) for value in s.values], 60))
+        (number_text(s.energy, 6), str(s.occurrences), shorten([str(value) for value in s.values], 60))
         for s in response.plan.samples
     ]
     print_table(
@@ -183,7 +145,7 @@ def _show_samples(response: SampleResponse) -> None:
         numeric=("energy", "occurrences"),
         wrap=("values",),
     )
-    _say_rest(len(rows), "samples")
+    say_rest(len(rows), "samples")
     if response.plan.HasField("boltzmann"):
         estimate = response.plan.boltzmann
         click.echo(
@@ -229,8 +191,3 @@ def _lift_text(contribution: Contribution) -> str:
     lift = contribution.quantum_lift
     low, high = number_text(lift.mean_low), number_text(lift.mean_high)
     return f"{number_text(lift.mean_difference)} [{low}, {high}]"
-
-
-def _say_rest(count: int, what: str) -> None:
-    if count > MAX_ROWS:
-        click.echo(f"... {count:,} {what} in all; --json has them")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ from services.cli.payments import PaymentOptions, payment_options, write_payment
 from services.cli.plot import Picture, gantt, svg, write_plot
 from services.cli.policy import PolicyOptions, policy_options
 from services.cli.read import KINDS, Question, read_file
+from services.cli.route_files import answer, check_outputs, geojson, read_routes, sol
 from services.cli.session import Session
 from services.cli.show import show_answer
 from services.cli.tables import CsvOptions, csv_options
@@ -25,8 +26,16 @@ from services.client import Client, ServiceError, solve_timeout_s
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
 _FILE = click.argument("path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, and nothing else.")
+
+
+def _output(option: str, text: str) -> Callable[[Decorated], Decorated]:
+    """An option that names a file to write."""
+    target = click.Path(dir_okay=False, writable=True, path_type=Path)
+    return click.option(option, f"{option[2:]}_path", type=target, help=text)
 
 
 @click.command()
@@ -47,6 +56,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write who is where when, of routes, as SVG.",
 )
+@_output("--sol", "Write the routes as VRPLIB's .sol text.")
+@_output("--geojson", "Write the routes as GeoJSON, of locations with latitude and longitude.")
+@_output("--answer", "Write the whole answer as JSON with the contract's field names: each stop's times and loads.")
+@click.option(
+    "--initial",
+    "initial_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A plan to improve, of routes: .sol, or .json with routes, as --answer or --json write it.",
+)
+@click.option("--stops", is_flag=True, help="Show each stop of the routes: arrival, wait, load, slack.")
 @_JSON
 @click.pass_obj
 def solve(
@@ -57,27 +76,34 @@ def solve(
     kind: str | None,
     plot_path: Path | None,
     gantt_path: Path | None,
+    sol_path: Path | None,
+    geojson_path: Path | None,
+    answer_path: Path | None,
+    initial_path: Path | None,
+    stops: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
     """Solve FILE by the deadline.
 
-    FILE is .vrp (VRPLIB), .json (a request or a bare problem as in protos/, or isinglass's own canonical JSON), .csv
-    (invoices), or one electronic invoice (.xml) or many (.zip), with --set for the rest.
+    FILE is .vrp (VRPLIB), .txt (Solomon), .json (a request or a bare problem as in protos/, isinglass's own canonical
+    JSON, or VROOM's input), .csv (invoices), or one electronic invoice (.xml) or many (.zip), with --set for the rest.
 
     Options win over the policy in the file. Exit code 1 when no feasible plan was found.
     """
+    from protos.routing_pb2 import InitialPlan
+
     question = read_file(path, kind, _csv(options))
     if plot_path is not None and question.kind == "binary":
         raise click.UsageError("samples of a binary model have no picture; leave --plot out")
-    if gantt_path is not None and question.kind != "routing":
-        raise click.UsageError(
-            f"--gantt draws routes, and {path} holds a problem of kind {question.kind}; leave it out"
-        )
+    check_outputs(question, path, gantt=gantt_path, sol=sol_path, geojson=geojson_path, initial=initial_path)
+    if initial_path is not None:
+        routes = read_routes(initial_path, question)
+        question.request.problem.initial_plan.CopyFrom(InitialPlan(routes=routes))
     payments = PaymentOptions(**{f.name: options[f.name] for f in fields(PaymentOptions)})
     payments.check(question.kind)
-    pictures = ((svg, plot_path), (gantt, gantt_path))
-    return _run(session, question, _policy(options), pictures, payments, as_json=as_json)
+    files = ((svg, plot_path), (gantt, gantt_path), (sol, sol_path), (geojson, geojson_path), (answer, answer_path))
+    return _run(session, question, _policy(options), files, payments, as_json=as_json, stops=stops)
 
 
 @click.command()
@@ -122,6 +148,7 @@ def _run(
     payments: PaymentOptions,
     *,
     as_json: bool,
+    stops: bool = False,
 ) -> int:
     started = time.monotonic()
     policy.apply(question.request.policy)
@@ -133,7 +160,7 @@ def _run(
     if as_json:
         print_json(answer_json(question.kind, response, question.customer_of))
     else:
-        show_answer(question.kind, response, question.customer_of)
+        show_answer(question.kind, response, question.customer_of, stops=stops)
     if session.started_s is not None:
         wall_s = time.monotonic() - started
         note(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from services.cli.output import EXIT_OK, EXIT_REFUSED, message_json, number_text, print_json, print_table
 from services.cli.parameters import Duration
-from services.cli.read import read_file
+from services.cli.read import Question, read_file
+from services.cli.route_files import read_routes
 from services.cli.session import Session
 from services.cli.tables import CsvOptions
-from solvers.errors import FieldViolation, InvalidProblem
-
-if TYPE_CHECKING:
-    from protos.routing_pb2 import InitialRoute, RoutingProblem
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _JSON = click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
@@ -26,7 +21,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="The answer as one 
 def tours() -> None:
     """Check a routing problem, judge a plan, place one more visit, explain what is impossible. Nothing is solved.
 
-    FILE is a routing problem (.vrp, .json). PLAN is a .sol file, or JSON with routes as in the contract
+    FILE is a routing problem (.vrp, .json, .txt). PLAN is a .sol file, or JSON with routes as in the contract
     ({"routes": [{"vehicle": ..., "stops": [...]}]}).
     """
 
@@ -40,7 +35,9 @@ def validate(session: Session, file: Path, as_json: bool) -> int:
     from protos.routing_pb2 import UnassignedVisit, ValidateToursRequest
 
     with session.client() as client:
-        answer = client.call(client.routing.ValidateTours, ValidateToursRequest(problem=_problem(file)))
+        answer = client.call(
+            client.routing.ValidateTours, ValidateToursRequest(problem=_question(file).request.problem)
+        )
     code = EXIT_OK if answer.valid else EXIT_REFUSED
     if as_json:
         print_json(message_json(answer))
@@ -67,8 +64,8 @@ def analyze(session: Session, file: Path, plan: Path, as_json: bool) -> int:
     """What PLAN costs and which limits it breaks. Exit code 1 when it breaks any."""
     from protos.routing_pb2 import AnalyzeToursRequest
 
-    problem = _problem(file)
-    request = AnalyzeToursRequest(problem=problem, routes=_routes(plan, problem))
+    question = _question(file)
+    request = AnalyzeToursRequest(problem=question.request.problem, routes=read_routes(plan, question))
     with session.client() as client:
         answer = client.call(client.routing.AnalyzeTours, request)
     code = EXIT_OK if answer.feasible else EXIT_REFUSED
@@ -101,8 +98,10 @@ def insert(session: Session, file: Path, plan: Path, visit: str, places: int, as
     """Where ID, a visit or shipment of FILE, fits on PLAN, the cheapest places first. Exit code 1 when nowhere."""
     from protos.routing_pb2 import RecommendInsertionRequest, UnassignedVisit
 
-    problem = _problem(file)
-    request = RecommendInsertionRequest(problem=problem, routes=_routes(plan, problem), id=visit, max_places=places)
+    question = _question(file)
+    request = RecommendInsertionRequest(
+        problem=question.request.problem, routes=read_routes(plan, question), id=visit, max_places=places
+    )
     with session.client() as client:
         answer = client.call(client.routing.RecommendInsertion, request)
     code = EXIT_OK if answer.places else EXIT_REFUSED
@@ -139,7 +138,7 @@ def explain(session: Session, file: Path, max_time_s: float, seed: int, as_json:
     from protos.routing_pb2 import ExplainInfeasibilityRequest
     from protos.routing_pb2 import ExplainInfeasibilityResponse as Response
 
-    request = ExplainInfeasibilityRequest(problem=_problem(file), seed=seed)
+    request = ExplainInfeasibilityRequest(problem=_question(file).request.problem, seed=seed)
     request.max_time.FromNanoseconds(round(max_time_s * 1e9))
     with session.client() as client:
         answer = client.call(client.routing.ExplainInfeasibility, request, timeout_s=max_time_s + 30.0)
@@ -161,36 +160,5 @@ def explain(session: Session, file: Path, max_time_s: float, seed: int, as_json:
     return code
 
 
-def _problem(file: Path) -> RoutingProblem:
-    message: RoutingProblem = read_file(file, "routing", CsvOptions()).request.problem
-    return message
-
-
-def _routes(path: Path, problem: RoutingProblem) -> list[InitialRoute]:
-    """The routes in ``path``."""
-    from protos.routing_pb2 import InitialRoute
-
-    if path.suffix.lower() == ".sol":
-        from services.convert.routing import problem_from_message
-        from solvers.routing.solution_file import read_solution
-
-        compiled = problem_from_message(problem)
-        plan = read_solution(path.read_text(), compiled).plan
-        return [
-            InitialRoute(
-                vehicle=compiled.data.vehicles[route.vehicle_type].id,
-                stops=[compiled.stop_ids[stop] for stop in route.visits],
-            )
-            for route in plan.routes
-        ]
-    try:
-        rows = json.loads(path.read_bytes())["routes"]
-        return [InitialRoute(vehicle=row["vehicle"], stops=[_name(stop) for stop in row["stops"]]) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        allowed = '.sol, or {"routes": [{"vehicle": ..., "stops": [...]}]}'
-        raise InvalidProblem([FieldViolation(str(path), f"is no plan: {error}", allowed)]) from error
-
-
-def _name(stop: Any) -> str:
-    """Id of a stop, given as such or as the object of an answer."""
-    return str(stop["id"]) if isinstance(stop, dict) else str(stop)
+def _question(file: Path) -> Question:
+    return read_file(file, "routing", CsvOptions())

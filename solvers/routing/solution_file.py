@@ -55,18 +55,31 @@ def read_solution(text: str, problem: RoutingProblem, vehicle_types: Sequence[in
     return Solution(RoutingPlan(routes), float(cost) if isinstance(cost, (int, float)) else None)
 
 
-def write_solution(problem: RoutingProblem, plan: RoutingPlan, objective: float) -> str:
+def write_solution(
+    problem: RoutingProblem, plan: RoutingPlan, objective: float, vehicle_types: Sequence[int] = ()
+) -> str:
     """``plan`` as text. With several vehicle types, vehicles are numbered type by type, idle ones as empty lines.
 
     Numbering all vehicles is what lets a reader tell types apart; with one type idle vehicles are left out.
+    ``vehicle_types`` gives the type of each vehicle in another order, as the reader of the instance reports it.
     """
     lines: list[str] = []
     many = len(problem.data.vehicles) > 1
+    if many and vehicle_types:
+        waiting = {t: [r for r in plan.routes if r.vehicle_type == t and r.visits] for t in set(vehicle_types)}
+        for t in vehicle_types:
+            names = [problem.stop_ids[stop] for stop in waiting[t].pop(0).visits] if waiting[t] else []
+            lines.append(" ".join([f"Route #{len(lines) + 1}:", *names]))
+        return _closed(lines, objective)
     for t, vehicle in enumerate(problem.data.vehicles):
         routes = [route for route in plan.routes if route.vehicle_type == t and route.visits]
         total = max(vehicle.available, len(routes)) if many else len(routes)
         for k in range(total):
             names = [problem.stop_ids[stop] for stop in routes[k].visits] if k < len(routes) else []
             lines.append(" ".join([f"Route #{len(lines) + 1}:", *names]))
+    return _closed(lines, objective)
+
+
+def _closed(lines: list[str], objective: float) -> str:
     cost = int(objective) if objective == int(objective) else objective
     return "\n".join([*lines, f"Cost {cost}", ""])
