@@ -10,6 +10,6 @@ _DEFAULT = Path(__file__).resolve().parent.parent / ".venv-peers" / "bin" / "pyt
 
 
 def peers_python() -> Path | None:
-    """The interpreter with OR-Tools, VROOM, OpenJij, Lightning and qulacs, or None where nobody has run `make peers`."""
+    """The interpreter with OR-Tools, VROOM, OpenJij, Lightning and qulacs, or None where `make peers` was never run."""
     path = Path(os.environ.get("ISINGLASS_PEERS") or _DEFAULT)
     return path if path.is_file() else None

@@ -1,4 +1,4 @@
-"""OR-Tools and VROOM on one routing problem, in a process of their own: ``python routing_peers.py ENGINE TASK SECONDS``.
+"""OR-Tools and VROOM on a routing problem, in a process of their own: ``python routing_peers.py ENGINE TASK SECONDS``.
 
 Stands alone (numpy and the peer), so that it also runs under an interpreter that has peers which the product's
 environment has not. TASK is an ``.npz`` that `benchmarks.routing_peer_tasks` writes, in whole numbers. Prints one JSON
@@ -20,7 +20,7 @@ NO_LIMIT = 2**40
 
 
 def ortools_routes(task: Any, seconds: float) -> list[list[int]] | None:
-    """Guided local search from the cheapest arc, as OR-Tools' own guide sets it; the time is what the solve may take."""
+    """Guided local search from the cheapest arc, as OR-Tools' own guide sets it; ``seconds`` is what a solve takes."""
     from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
     n, vehicles = len(task["distance"]), int(task["vehicles"])
