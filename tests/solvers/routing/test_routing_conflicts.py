@@ -86,9 +86,12 @@ def test_what_it_finds_holds(data):
         return
     assert found.conflicts
     for conflict in found.conflicts:
+        inside = [v for v in data.visits if v.id in conflict.ids]
+        if any(v.pin and v.pin[2:] != (None, None) for v in inside):
+            continue  # what a pinned place needs before it may be outside: tests/.../test_routing_pins.py
         rows = replace(
             data,
-            visits=tuple(v for v in data.visits if v.id in conflict.ids),
+            visits=tuple(inside),
             shipments=tuple(s for s in data.shipments if s.id in conflict.ids),
             initial_plan=None,
         )

@@ -139,22 +139,14 @@ def test_places_that_do_not_go_together_are_explained() -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.none() | st.integers(0, 4), min_size=5, max_size=5), st.integers(1, 3), st.data())
-def test_the_insurance_finds_places_read_off_a_plan(
-    wanted: list[int | None], vehicles: int, case: st.DataObject
-) -> None:
-    """With nothing but places to keep, pins read off some plan can be kept, and the insurance keeps them."""
-    order = case.draw(st.permutations(range(5)))
-    cuts = sorted(case.draw(st.lists(st.integers(0, 5), min_size=vehicles - 1, max_size=vehicles - 1)))
-    routes = [order[a:b] for a, b in zip([0, *cuts], [*cuts, 5], strict=True)]
-    pins: list[PinRow | None] = [None] * 5
-    for route in routes:
-        for k, stop in enumerate(route):
-            way = wanted[stop]
-            if way is not None:
-                pins[stop] = PinRow(position=k) if way % 2 else PinRow(position_from_end=len(route) - 1 - k)
-    problem = line(*pins, available=vehicles)
-    assert problem.verify(RoutingPlan(tuple(Route(0, tuple(route)) for route in routes))).feasible
+@given(st.permutations(range(6)), st.sets(st.integers(0, 5)), st.booleans())
+def test_the_insurance_finds_every_order_that_pins_leave(order: list[int], pinned: set[int], from_end: bool) -> None:
+    """One vehicle, places read off some order of its stops, from either end: the insurance serves all of them there."""
+    pins: list[PinRow | None] = [None] * 6
+    for place, stop in enumerate(order):
+        if stop in pinned:
+            pins[stop] = PinRow(position_from_end=5 - place) if from_end else PinRow(position=place)
+    problem = line(*pins)
     (candidate,) = Savings().candidates(problem, Context(1))
     assert judge(problem.data, candidate.plan) is not None, candidate.plan
 
