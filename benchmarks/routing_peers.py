@@ -77,7 +77,7 @@ def vroom_routes(task: Any, seconds: float) -> list[list[int]] | None:
             windows = {"time_windows": [(int(task["earliest"][node]), int(task["latest"][node]))]}
         service = int(task["service"][node - 1])
         amount = task["demand"][node - 1].tolist()
-        jobs.append(vroom.Job(node, location=node, delivery=amount, service=service, **windows))
+        jobs.append(vroom.Job(node, location=node, delivery=amount, default_service=service, **windows))
     problem.add_job(jobs)
     found = problem.solve(exploration_level=5, nb_threads=1, timeout=timedelta(seconds=seconds))
     if found.unassigned:
