@@ -19,6 +19,7 @@ from actors.heartbeat import LEASE_S
 from actors.messages import Box, SolveOrder
 from actors.names import SCHEDULER, actor
 from actors.settings import Settings
+from actors.store_threads import in_store
 from federation.admission import admit
 from federation.policy import Policy, Profile
 from services.background import Background, result_of
@@ -139,7 +140,7 @@ class Acceptance:
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
         storing_s = time.monotonic()
-        storing = self._background.spawn(asyncio.to_thread(self._store_job, kind, problem, request, order, coordinator))
+        storing = self._background.spawn(in_store(self._store_job, kind, problem, request, order, coordinator))
         try:
             digest, job = await asyncio.wait_for(
                 asyncio.shield(storing), max(0.01, guard_at_s - commit_s(policy.deadline_s) - time.monotonic())
