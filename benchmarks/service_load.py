@@ -21,7 +21,7 @@ CLIENTS = 64
 REQUESTS = 256
 """Requests a round; all of them together are one figure of throughput."""
 ROUNDS = 3
-ROLES = ("Gateway", "Coordinator", "Scheduler", "Worker", "Proxy", "Device")
+ROLES = ("ServeReplica", "Coordinator", "Scheduler", "Worker", "Proxy", "Device")
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
