@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.output import EXIT_INTERRUPTED, EXIT_OK, EXIT_REFUSED, note
+from services.cli.output import EXIT_INTERRUPTED, note
 from services.environment import environment
 from solvers.errors import PolicyUnmet
 
@@ -33,8 +33,7 @@ class KeepsArguments(click.Command):
 def run_as_ray_job(session: Session, context: click.Context) -> int:
     """Submit the batch of ``context`` to the cluster and follow its log to the end.
 
-    `ray job submit` does it, in a process of its own: Ray takes its authentication from the environment that it is
-    imported in.
+    The exit code is that of `services.ray_job`: 0 done, 1 when the job failed, 3 when the cluster took none.
 
     Raises
     ------
@@ -57,17 +56,17 @@ def run_as_ray_job(session: Session, context: click.Context) -> int:
             "set RAY_API_SERVER_ADDRESS to the dashboard of the cluster that it joined"
         )
     name = f"isinglass-batch-{secrets.token_hex(4)}"
-    command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", dashboard]
-    command += ["--submission-id", name, "--", "sh", "-c", entrypoint(session, state_dir, context.meta[_ARGUMENTS])]
-    note(f"isinglass: Ray job {name}; it goes on without this program: ray job logs | status | stop {name}")
+    command = [sys.executable, "-m", "services.ray_job", dashboard, name]
+    command.append(entrypoint(session, state_dir, context.meta[_ARGUMENTS]))
+    note(f"isinglass: Ray job {name}; it goes on without this program, and is ended by: ray job stop {name}")
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter, arguments quoted
+        done = subprocess.run(  # noqa: S603 - our own module
             command, env={**os.environ, **environment(state_dir)}, check=False
         )
     except KeyboardInterrupt:
         note(f"isinglass: the Ray job {name} goes on")
         return EXIT_INTERRUPTED
-    return EXIT_OK if done.returncode == 0 else EXIT_REFUSED
+    return done.returncode
 
 
 def entrypoint(session: Session, state_dir: Path, arguments: tuple[str, ...]) -> str:
