@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actors.messages import Outcome, SolveOrder, Trail
 from actors.metrics import metrics
 from actors.record import decision_record
+from actors.store_threads import in_store
 from federation import attack as attack_rules
 from federation.attack import Attack
 from federation.reasons import Reason
@@ -84,7 +84,7 @@ class Finish:
         plan = solve.incumbent.plan if solve.incumbent else None
         verdict = solve.incumbent.verdict if solve.incumbent else None
         solve.draft.set_result(Outcome(plan, report, verdict))
-        report = await asyncio.to_thread(
+        report = await in_store(
             commit,
             solve.store,
             solve.order,

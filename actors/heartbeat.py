@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from actors.store_threads import in_store
 from solvers.errors import JobError
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ async def keep_lease(solve: Solve) -> None:
         await asyncio.sleep(LEASE_S / 4)
         token = solve.token or 0
         try:
-            if await asyncio.to_thread(
-                solve.store.jobs.heartbeat, solve.order.job_id, token, LEASE_S, datetime.now(UTC)
-            ):
+            if await in_store(solve.store.jobs.heartbeat, solve.order.job_id, token, LEASE_S, datetime.now(UTC)):
                 solve.cancel()
         except JobError as error:  # somebody else finished or took the job: nothing of ours can be committed
             solve.log.info("lease_lost", reason=str(error))

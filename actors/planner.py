@@ -70,6 +70,7 @@ class Planner:
         self._approval_micros = federation.approval_above_usd_micros
         self._rollouts = Rollouts(federation.canaries, rollout_log.decided(settings.state_dir))
         self._shadow_share = federation.shadow_share
+        self.fairness = federation.fairness
         self._approved: set[str] = set()
         """Jobs that an operator sent."""
         self.devices = DeviceWatch(names, store, self._selection, federation, went_down)

@@ -10,8 +10,8 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from actors.planner import JobCard, Planner
 from actors.settings import Settings
 from actors.stores import open_store
 from federation.attack import Attack
-from federation.fairness import FairQueue, Ticket
+from federation.fairness import Ticket
 from federation.watch import Happened
 from store.amounts import Amounts, month_of
 from store.observations import Observation
@@ -40,11 +40,12 @@ _RELEASE_LOST_S = 3.0
 
 @dataclass(frozen=True)
 class Pulse:
-    """``epoch`` changes when the scheduler restarts; ``workers``: those that answer."""
+    """``epoch`` changes when the scheduler restarts; ``workers``: those that answer; ``waiting``: jobs by tenant."""
 
     epoch: str
     queue_length: int
     workers: int
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class Scheduler:
         logs.configure("scheduler", settings.log_level)
         self._settings = settings
         self._store = open_store(settings)
-        self._queue = FairQueue()
         self._idle: set[str] = set()
         self._held: dict[str, str] = {}  # worker -> job id
         self._cards: dict[str, JobCard] = {}
         self._epoch = secrets.token_hex(8)
         self._planner = Planner(settings, self._store, self._backend_down)
+        self._queue = self._planner.fairness.queue()
         self._devices = self._planner.devices
         self._rested: dict[str, tuple[str, float]] = {}
         """Held worker -> the job that holds it, and since when the worker was seen not to work on it."""
@@ -81,7 +82,13 @@ class Scheduler:
 
     async def pulse(self) -> Pulse:
         """What gateways admit by, and what coordinators notice a restart by."""
-        return Pulse(self._epoch, self._queue.queue_length, len(self._idle) + len(self._held))
+        return Pulse(
+            self._epoch, self._queue.queue_length, len(self._idle) + len(self._held), self._queue.waiting_by_tenant()
+        )
+
+    async def idle(self) -> tuple[str, ...]:
+        """Workers that wait for a job."""
+        return tuple(sorted(self._idle))
 
     async def open(self, card: JobCard) -> Opening:
         """Plan the attack on a job and queue it for workers."""

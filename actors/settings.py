@@ -23,3 +23,4 @@ class Settings:
     log_level: str
     backends: tuple[dict[str, Any], ...] | None
     federation: dict[str, Any] | None = None
+    share_commits: int = 64

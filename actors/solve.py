@@ -23,6 +23,7 @@ from actors.scheduler import Opening
 from actors.seat import Seat
 from actors.settings import Settings
 from actors.shadow import Shadow
+from actors.store_threads import in_store
 from actors.storing import Storing
 from actors.upkeep import Events, observations_of
 from federation.attack import Attack
@@ -328,7 +329,7 @@ class Solve:
     async def _timed_store(self, call: Callable[..., Any], *arguments: Any) -> Any:
         started = time.perf_counter()
         try:
-            return await asyncio.to_thread(call, *arguments)
+            return await in_store(call, *arguments)
         finally:
             self.store_s += time.perf_counter() - started
 

@@ -19,9 +19,12 @@ def open_store(settings: Settings) -> Store:
     """
     while True:
         try:
-            return Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+            store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
         except (ValueError, PermissionError):  # a wrong setting does not mend itself
             raise
         except Exception:  # noqa: BLE001 - whatever the driver raises while the database is away
             logs.logger().warning("store_unreachable", exc_info=True)
             time.sleep(_PAUSE_S)
+        else:
+            store.database.share_commits(settings.share_commits)
+            return store

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from actors import logs
+from actors.store_threads import in_store
 from federation.evidence import OBJECTIVE
 from federation.report import Report
 from solvers.errors import IsinglassError, JobError
@@ -39,7 +40,7 @@ class Events:
                 continue
             told = news
             try:
-                await asyncio.to_thread(self._write, solve.token, *news, incumbent.found_by)
+                await in_store(self._write, solve.token, *news, incumbent.found_by)
             except JobError:
                 return
 

@@ -36,6 +36,7 @@ def run(quick: bool = True) -> dict[str, Any]:
         ``total``, ``solver``, ``outside`` and each part of the breakdown as ``{"p50_ms", "p95_ms"}``; ``floor`` is the
         round trip of GetBudget in the same run. ``outside`` is a call's time on the client's clock minus ``solver``:
         from the start of the longest run on a worker to the moment when it sent its proof, by the worker's clock.
+        ``load``: many at once, see `benchmarks.service_load`.
         ``verify`` goes on beside the solvers for the most part, so that what is left of it is in ``rest``: in each
         call, ``outside`` is the sum of ``network``, ``queue``, ``store`` and ``rest``; ``sum`` adds their p50.
 
@@ -59,6 +60,9 @@ def run(quick: bool = True) -> dict[str, Any]:
     result["target_outside_p50_ms"] = 1e3 * TARGET_OUTSIDE_S
     result["within_target"] = result["outside"]["p50_ms"] <= 1e3 * TARGET_OUTSIDE_S
     result["floor_share_of_outside"] = result["floor"]["p50_ms"] / result["outside"]["p50_ms"]
+    from benchmarks import service_load
+
+    result["load"] = service_load.run(rounds=2 if quick else 6)
     return result
 
 
@@ -102,6 +106,11 @@ def _floor(client: Client) -> float:
 def _percentiles(seconds: list[float]) -> dict[str, float]:
     p50, p95 = np.percentile(np.array(seconds), (50, 95)) * 1e3
     return {"p50_ms": round(float(p50), 3), "p95_ms": round(float(p95), 3)}
+
+
+def quantiles_ms(seconds: list[float]) -> dict[str, float]:
+    """``seconds`` as p50, p95 and greatest, in milliseconds."""
+    return {**_percentiles(seconds), "max_ms": round(1e3 * max(seconds), 3)}
 
 
 def invoice_request(seed: int, invoices: int = INVOICES) -> Any:
@@ -185,4 +194,8 @@ def table(result: dict[str, Any]) -> str:
     lines.insert(-2, f"{'  sum of these':34}{result['sum_of_parts_p50_ms']:>7.1f} ms")
     verdict = "within" if result["within_target"] else "NOT within"
     lines += ["", f"outside solvers: {verdict} {result['target_outside_p50_ms']:.0f} ms at p50"]
+    if "load" in result:
+        from benchmarks import service_load
+
+        lines += ["", service_load.table(result["load"])]
     return "\n".join(lines)

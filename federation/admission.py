@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from solvers.errors import TooBusy
 
@@ -54,6 +55,50 @@ def admit(queue_length: int, workers: int, service_s: float, deadline_s: float, 
             _bounded(wait_s - deadline_s),
         )
     return wait_s
+
+
+def admit_tenant(
+    tenant: str,
+    waiting: Mapping[str, int],
+    weight: Callable[[str], float],
+    workers: int,
+    service_s: float,
+    max_queue: int = MAX_QUEUE,
+) -> None:
+    """Let one more job of ``tenant`` wait, while there is room: a full queue is full for who fills it.
+
+    A tenant whose jobs take up less than its share of ``max_queue`` joins even then, so that nobody can keep the others
+    out; never beyond twice ``max_queue`` jobs in all.
+
+    Parameters
+    ----------
+    tenant
+        Whose job it is.
+    waiting
+        Jobs that wait, by tenant.
+    weight
+        Share of each tenant relative to the others (> 0).
+    workers, service_s
+        As in `expected_wait_s`.
+    max_queue
+        Most jobs that wait before any is refused (>= 1).
+
+    Raises
+    ------
+    TooBusy
+        When there is no room; ``retry_after_s`` is when there will be.
+    """
+    total = sum(waiting.values())
+    if total < max_queue:
+        return
+    shares = {name: weight(name) for name, jobs in waiting.items() if jobs} | {tenant: weight(tenant)}
+    share = max_queue * shares[tenant] / sum(shares.values())
+    own = waiting.get(tenant, 0)
+    if own < share and total < 2 * max_queue:
+        return
+    more = total - max_queue + 1
+    drained_s = service_s * more / workers if workers else MAX_RETRY_AFTER_S
+    raise TooBusy(f"{total} jobs wait, {own} of them yours; allowed: {max_queue}", _bounded(drained_s))
 
 
 def _bounded(seconds: float) -> float:

@@ -78,6 +78,10 @@ class FairQueue:
         found = self._tenants.get(tenant)
         return found.waiting_first if found else 0
 
+    def waiting_by_tenant(self) -> dict[str, int]:
+        """Jobs that wait for their first worker, of each tenant that has any."""
+        return {name: tenant.waiting_first for name, tenant in self._tenants.items() if tenant.waiting_first}
+
     def enqueue(self, ticket: Ticket) -> None:
         """Ask for ``ticket.want`` workers in all, those that the job holds included. Asking again is harmless."""
         self._tick(ticket.enqueued_s)

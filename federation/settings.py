@@ -27,6 +27,9 @@
 
     [federation.shadow]
     share = 0.02
+
+    [federation.fairness.weights]
+    acme = 3.0
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from federation.heartbeat import HeartbeatConfig
 from federation.policy import USD_MICROS
 from federation.rollouts import CanarySetting
 from federation.selection import SelectionConfig
+from federation.sharing import FairnessSettings, fairness_from_table
 from federation.watch import WatchConfig
 from federation.weights import WeightsConfig
 from solvers.errors import FieldViolation, InvalidProblem
@@ -50,7 +54,7 @@ T = TypeVar("T")
 
 _MOST_USD = 1_000_000
 _SELECTION = ("exploration_share", "trial_runs", "usd_per_gain", "most_racing")
-_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights", "canaries", "shadow")
+_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights", "canaries", "shadow", "fairness")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class FederationSettings:
         Candidates that get a share of a stable backend's traffic until a rule promotes them or rolls them back.
     shadow_share
         Share (0 - 1) of classical requests that a free local backend is asked for too, without effect on the answer.
+    fairness
+        How tenants share workers and the queue.
     """
 
     selection: SelectionConfig = field(default_factory=lambda: SelectionConfig(ask_free=True))
@@ -82,6 +88,7 @@ class FederationSettings:
     approval_above_usd_micros: int | None = None
     canaries: tuple[CanarySetting, ...] = ()
     shadow_share: float = 0.0
+    fairness: FairnessSettings = field(default_factory=FairnessSettings)
 
 
 def settings_from_table(table: Any, backends: Collection[str]) -> FederationSettings:
@@ -121,6 +128,7 @@ def settings_from_table(table: Any, backends: Collection[str]) -> FederationSett
         approval_above_usd_micros=_dollars(reader, table.get("approval_above_usd"), "federation.approval_above_usd"),
         canaries=_canaries(reader, table.get("canaries", [])),
         shadow_share=_shadow(reader, table.get("shadow", {})),
+        fairness=fairness_from_table(table.get("fairness", {}), reader.wrong),
     )
     if reader.violations:
         raise InvalidProblem(reader.violations)

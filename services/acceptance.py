@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -19,8 +19,11 @@ from actors.heartbeat import LEASE_S
 from actors.messages import Box, SolveOrder
 from actors.names import SCHEDULER, actor
 from actors.settings import Settings
-from federation.admission import admit
+from actors.store_threads import in_store
+from backends.config import backends_from_tables
+from federation.admission import admit_tenant
 from federation.policy import Policy, Profile
+from federation.settings import settings_from_table
 from services.background import Background, result_of
 from services.convert.common import policy_from_message, policy_to_json
 from services.insurance import Insurance, Insured
@@ -69,7 +72,11 @@ class Acceptance:
         self._settings, self._store, self._known_backends = settings, store, known_backends
         self._background = background
         self._insurance = Insurance(threads=2)
-        self._queue_length, self._workers = 0, settings.workers
+        names = [config.name for config in backends_from_tables(settings.backends).backends]
+        self._fairness = settings_from_table(settings.federation, names).fairness
+        self._waiting: Counter[str] = Counter()
+        """Jobs that wait, by tenant: as of the scheduler's last pulse, and what was submitted since."""
+        self._workers = settings.workers
         self.in_flight = 0
         """Calls being answered: many may end at the same moment."""
 
@@ -114,7 +121,14 @@ class Acceptance:
         else:
             problem, policy = self._convert(kind, request)
         # However long the queue is, the insurance answers by the deadline: only a full queue turns a request away.
-        admit(self._queue_length, self._workers, _SERVICE_S, math.inf, self._settings.max_queued_jobs)
+        admit_tenant(
+            principal.tenant,
+            self._waiting,
+            self._fairness.weight,
+            self._workers,
+            _SERVICE_S,
+            self._settings.max_queued_jobs,
+        )
         guard_at_s = received_s + policy.deadline_s - reply_s(policy.deadline_s, self.in_flight, size)
         order = SolveOrder(
             job_id=new_job_id(now),
@@ -139,7 +153,7 @@ class Acceptance:
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
         storing_s = time.monotonic()
-        storing = self._background.spawn(asyncio.to_thread(self._store_job, kind, problem, request, order, coordinator))
+        storing = self._background.spawn(in_store(self._store_job, kind, problem, request, order, coordinator))
         try:
             digest, job = await asyncio.wait_for(
                 asyncio.shield(storing), max(0.01, guard_at_s - commit_s(policy.deadline_s) - time.monotonic())
@@ -152,6 +166,8 @@ class Acceptance:
                 raise TooBusy("the store does not answer, so nothing can be accepted", 1.0) from error
             digest, job = "", AcceptedJob("", is_new=True)
         store_s = time.monotonic() - storing_s
+        if job.is_new and not awaited:  # who waits for an answer sends no flood: he has to wait for it
+            self._waiting[principal.tenant] += 1
         drawn_id = order.job_id
         order = replace(order, job_id=job.job_id, request_digest=digest, token=job.token or None, pending=False)
         return Accepted(
@@ -225,9 +241,9 @@ class Acceptance:
             try:
                 pulse = await asyncio.wait_for(result_of(actor(SCHEDULER).pulse.remote()), 1.0)
             except (RayError, TimeoutError, ValueError):
-                self._queue_length = 0  # unknown: insurance answers
+                self._waiting.clear()  # unknown: insurance answers
             else:
-                self._queue_length, self._workers = pulse.queue_length, pulse.workers
+                self._waiting, self._workers = Counter(pulse.waiting), pulse.workers
             await asyncio.sleep(_PULSE_S)
 
 

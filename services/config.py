@@ -20,6 +20,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "coordinators": (1, 64),
     "gateways": (1, 64),
     "max_queued_jobs": (1, 1_000_000),
+    "share_commits": (1, 1000),
     "max_message_mb": (1, 2000),
 }
 
@@ -55,6 +56,8 @@ class ServiceConfig:
         Coordinator actors, gateway replicas.
     max_queued_jobs
         Accepted jobs waiting for a worker before admission answers RESOURCE_EXHAUSTED.
+    share_commits
+        Most writes of one process that share one commit of SQLite when they come together; 1: each has its own.
     max_message_mb
         Largest request accepted.
     log_level
@@ -78,6 +81,7 @@ class ServiceConfig:
     coordinators: int = 2
     gateways: int = 1
     max_queued_jobs: int = 10_000
+    share_commits: int = 64
     max_message_mb: int = 64
     log_level: str = "info"
     backends: tuple[dict[str, Any], ...] | None = None
@@ -156,4 +160,5 @@ class ServiceConfig:
             log_level=self.log_level,
             backends=self.backends,
             federation=self.federation,
+            share_commits=self.share_commits,
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import ray
 from ray import serve
+from ray._private import parameter
 from ray.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
 
 from actors import cluster
@@ -37,13 +41,29 @@ def connect(config: ServiceConfig) -> None:
     if config.ray_address:
         ray.init(address=config.ray_address, **common)
         return
-    ray.init(
-        num_cpus=max(config.workers, os.cpu_count() or 1),
-        include_dashboard=config.dashboard_port > 0,
-        dashboard_host="127.0.0.1",
-        dashboard_port=config.dashboard_port or None,
-        **common,
-    )
+    with _agent_on_a_free_port():
+        ray.init(
+            num_cpus=max(config.workers, os.cpu_count() or 1),
+            include_dashboard=config.dashboard_port > 0,
+            dashboard_host="127.0.0.1",
+            dashboard_port=config.dashboard_port or None,
+            **common,
+        )
+
+
+@contextmanager
+def _agent_on_a_free_port() -> Iterator[None]:
+    """Let the agent that starts Ray jobs take any free port.
+
+    Its default, 52365, is taken where another node runs on the machine, and then the cluster accepts no job. `ray
+    start` has an option for it, `ray.init` of Ray 2.60 has none.
+    """
+    parameters = parameter.RayParams
+    parameter.RayParams = partial(parameters, dashboard_agent_listen_port=0)
+    try:
+        yield
+    finally:
+        parameter.RayParams = parameters
 
 
 def deploy(config: ServiceConfig) -> None:

@@ -134,6 +134,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         logs.configure("gateway", settings.log_level)
         store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
+        store.database.share_commits(settings.share_commits)
         self._known = known = frozenset(c.name for c in backends_from_tables(settings.backends).backends)
         self._store = store
         self._cache = ResultCache()

@@ -82,10 +82,12 @@ class JobsApi:
 
     async def cancel(self, principal: Principal, job_id: str) -> jobs_pb2.Job:
         """Ask for the end of a job and wait a moment for it."""
-        job = await asyncio.to_thread(self._store.jobs.request_cancel, job_id, datetime.now(UTC), principal.tenant)
+        job = await asyncio.to_thread(self._store.jobs.get, job_id, principal.tenant)  # refuses what is not theirs
         if not job.state.is_terminal:
+            # Beside the store, whose disk no worker need wait for; what is written there is seen when this is lost.
             for index in range(self._settings.coordinators):
                 self._solving.spawn(_ask(coordinator_name(index), job_id))
+            job = await asyncio.to_thread(self._store.jobs.request_cancel, job_id, datetime.now(UTC), principal.tenant)
         for _ in range(10):
             if job.state.is_terminal:
                 break

@@ -233,12 +233,17 @@ class Solving:
             await actor(coordinator).offer.remote(accepted.job_id, insured.plan)
 
     async def _cancel(self, job_id: str) -> None:
+        names = [coordinator_name(index) for index in range(self._settings.coordinators)]
+        asked = asyncio.gather(*(self._ask_to_cancel(name, job_id) for name in names))  # workers wait for no disk
         await asyncio.to_thread(self._store.jobs.request_cancel, job_id, datetime.now(UTC))
-        for index in range(self._settings.coordinators):
-            try:
-                await asyncio.wait_for(actor(coordinator_name(index)).cancel.remote(job_id), 1.0)
-            except (RayError, TimeoutError, ValueError):
-                continue
+        await asked
+
+    @staticmethod
+    async def _ask_to_cancel(coordinator: str, job_id: str) -> None:
+        try:
+            await asyncio.wait_for(result_of(actor(coordinator).cancel.remote(job_id)), 1.0)
+        except (RayError, TimeoutError, ValueError) as error:  # it sees the cancel in the store
+            logs.logger().warning("cancel_not_told", job_id=job_id, error=type(error).__name__)
 
     async def _stored_answer(self, accepted: Accepted) -> Any:
         """A request that came before: its answer, once it is there."""

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, Programm
 from store.errors import TooBusy
 from store.postgres import DRIVER, LOCK_NOT_AVAILABLE, postgres_engine, sqlstate
 from store.schema import HEAD
+from store.turns import Turns
 
 LOCK_WAIT_S = 30.0
 """How long a transaction waits for another one before it is refused as too busy."""
@@ -27,8 +28,8 @@ _MIGRATION_LOCK = 0x1_5109_1A55
 
 _WAL_ATTEMPTS = 100
 
-_write_locks: dict[str, threading.Lock] = {}
-_write_locks_guard = threading.Lock()
+_turns: dict[str, Turns] = {}
+_turns_guard = threading.Lock()
 
 
 class Database:
@@ -50,8 +51,9 @@ class Database:
         self._parsed = _checked(url)
         self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(self._parsed) if self.is_sqlite else postgres_engine(self._parsed, LOCK_WAIT_S)
-        # SQLite has one writer at a time. Threads of one process queue for that on a lock, which costs no looking.
-        self._write_lock = _write_lock(str(self._parsed.database)) if self.is_sqlite else None
+        # SQLite has one writer at a time. Threads of one process queue for that, which costs no looking, and those who
+        # queue at the same time share a commit. PostgreSQL has many writers, and shares its own log's writes.
+        self._turns = _turns_of(str(self._parsed.database)) if self.is_sqlite else None
         self._writer = self._engine.execution_options(isinglass_writes=True)
         # All statements of a read see one moment, as they do on SQLite by nature.
         self._reader = self._engine if self.is_sqlite else self._engine.execution_options(isinglass_one_moment=True)
@@ -78,9 +80,10 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes: committed at the end, rolled back when an exception leaves it.
+        """A transaction that writes: durable when this ends, undone when an exception leaves it.
 
-        On SQLite it holds the only write lock from its first line, so keep slow work out of it.
+        On SQLite it holds the only write lock from its first line, so keep slow work out of it. There, threads that
+        came while another wrote share one commit, see `store.turns`.
 
         Raises
         ------
@@ -89,17 +92,17 @@ class Database:
         """
         self._after_fork()
         with _busy_named():
-            if self._write_lock is None:
+            if self._turns is None:
                 with self._writer.begin() as connection:
                     yield connection
                 return
-            if not self._write_lock.acquire(timeout=LOCK_WAIT_S):
-                raise TooBusy("the database is locked by another thread", 1.0)
-            try:
-                with self._writer.begin() as connection:
-                    yield connection
-            finally:
-                self._write_lock.release()
+            with self._turns.write(self._writer, LOCK_WAIT_S) as connection:
+                yield connection
+
+    def share_commits(self, most: int) -> None:
+        """Let at most so many writers of this process share one commit (1: none do). SQLite alone heeds it."""
+        if self._turns is not None:
+            self._turns.set_most(most)
 
     def version(self) -> str | None:
         """Name of the newest migration that was applied, ``None`` in an empty database."""
@@ -136,7 +139,7 @@ class Database:
         """Drop connections inherited from a parent process: two processes must not speak on one."""
         if self._pid != os.getpid():
             self._engine.dispose(close=False)
-            self._write_lock = threading.Lock() if self.is_sqlite else None
+            self._turns = Turns() if self.is_sqlite else None
             self._pid = os.getpid()
 
 
@@ -243,10 +246,10 @@ def _switch_to_wal(cursor: Any) -> None:
     raise RuntimeError("SQLite cannot keep a write-ahead log on this file system; use a local disk")
 
 
-def _write_lock(path: str) -> threading.Lock:
-    """The lock that all `Database` objects of this process share for one SQLite file."""
-    with _write_locks_guard:
-        return _write_locks.setdefault(path, threading.Lock())
+def _turns_of(path: str) -> Turns:
+    """The queue of writers that all `Database` objects of this process share for one SQLite file."""
+    with _turns_guard:
+        return _turns.setdefault(path, Turns())
 
 
 @contextmanager

@@ -111,3 +111,4 @@ def test_the_example_of_the_documentation_is_accepted():
     assert found.groups
     assert found.canaries
     assert found.shadow_share
+    assert found.fairness.weights

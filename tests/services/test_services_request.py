@@ -10,6 +10,7 @@ import os
 import pickle
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,18 @@ async def test_a_submitted_job_is_leased_by_who_takes_it(house: House) -> None:
         await asyncio.sleep(0.05)
     job = house.store.jobs.get(accepted.job_id)
     assert (job.state, job.fencing_token) == (JobState.SUCCEEDED, 1)
+
+
+async def test_a_flood_of_one_tenant_is_refused_before_the_next_pulse_and_leaves_another_room(house: House) -> None:
+    """What was submitted since the scheduler last told its queue counts; a full queue is full for who fills it."""
+    acceptance = house.solving._acceptance
+    acceptance._settings = replace(acceptance._settings, max_queued_jobs=4)
+    for seed in range(4):
+        await house.solving.accept(house.principal, "invoices", invoice_request(seed), "c-1", awaited=False)
+    with pytest.raises(TooBusy) as refused:
+        await house.solving.accept(house.principal, "invoices", invoice_request(9), "c-1", awaited=False)
+    assert refused.value.retry_after_s is not None
+    other = replace(house.principal, tenant="other")
+    accepted = await house.solving.accept(other, "invoices", invoice_request(9), "c-1", awaited=False)
+    assert accepted.is_new
+    assert len(house.store.jobs.list("acme").items) == 4, "what was refused is not stored"

@@ -19,6 +19,7 @@ from store.errors import TooBusy
 from store.migrations.run import head, upgrade
 from store.schema import HEAD, metadata
 from store.store import Store
+from store.turns import Turns
 
 
 def test_the_tables_in_code_are_those_that_migrations_make(empty_database_url: str) -> None:
@@ -171,7 +172,7 @@ def test_who_waits_too_long_is_told_to_come_back(
 ) -> None:
     monkeypatch.setattr(module, "LOCK_WAIT_S", 0.2)
     one, other = open_database(database_url), open_database(database_url)
-    monkeypatch.setattr(other, "_write_lock", None)  # as if it were another process
+    monkeypatch.setattr(other, "_turns", Turns() if other.is_sqlite else None)  # as if it were another process
     lock = text("UPDATE decision_head SET position = position")
     with one.write() as holding:
         holding.execute(lock)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -11,9 +13,11 @@ from cli_fake_service import FakeService, Refusal, Run
 
 import benchmarks
 from benchmarks import service as service_bench
+from benchmarks import service_load
 from protos.common_pb2 import FULL, INSURANCE, OPTIMAL, SolveReport, Timings
 from protos.federation_pb2 import Budget
 from protos.invoices_pb2 import PrioritizeInvoicesResponse
+from services.client import Client
 from services.convert.invoices import problem_from_message
 
 PARTS = ("solver", "network", "queue", "store", "rest")
@@ -27,18 +31,28 @@ def few_calls(monkeypatch: pytest.MonkeyPatch, service: FakeService) -> FakeServ
     service.answers["GetBudget"] = Budget()
     monkeypatch.setattr(service_bench, "CALLS", 5)
     monkeypatch.setattr(service_bench, "WARM_UP", 2)
+    monkeypatch.setattr(service_load, "REQUESTS", 12)
+    monkeypatch.setattr(service_load, "CLIENTS", 4)
+
+    def start(stack: ExitStack, name: str, share_commits: int) -> service_load.Side:
+        client = stack.enter_context(Client(service.address, "k-1"))
+        return service_load.Side(name, share_commits, client, os.getpid())
+
+    monkeypatch.setattr(service_load, "_start", start)
     return service
 
 
 def test_the_service_bench_counts_calls_after_the_warm_up(run: Run, few_calls: FakeService) -> None:
     result = run("bench", "service", "--quick", "--json").json
-    assert len(few_calls.requests("PrioritizeInvoices")) == 7
+    sides = [result["load"][side]["by_round"] for side in ("each_its_own", "shared")]
+    assert [len(rounds) for rounds in sides] == [2, 2]
+    assert len(few_calls.requests("PrioritizeInvoices")) == 7 + 2 * (4 + 2 * 12), "alone, then many at once"
     assert result["calls"] == 5
     assert result["optimal"] == 5
     assert result["insurance"] == 0
     parts = sum(result[part]["p50_ms"] for part in PARTS if part != "solver")
     assert result["sum_of_parts_p50_ms"] == pytest.approx(parts)
-    seeds = [request.policy.seed for request in few_calls.requests("PrioritizeInvoices")]
+    seeds = [request.policy.seed for request in few_calls.requests("PrioritizeInvoices")[:7]]
     assert len(set(seeds)) == 7, "no call repeats another"
 
 
