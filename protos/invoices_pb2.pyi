@@ -123,6 +123,7 @@ class InvoiceProblem(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     SERVICES_DOWN_FIELD_NUMBER: _builtins.int
     RECONCILE_BY_FIELD_NUMBER: _builtins.int
+    PREPARE_FOR_FIELD_NUMBER: _builtins.int
     base_currency: _builtins.str
     """Currency of the objective and of the caps, ISO 4217."""
     mode: Global___InvoiceProblem.Mode.ValueType
@@ -168,6 +169,13 @@ class InvoiceProblem(_message.Message):
     def reconcile_by(self) -> _date_pb2.Date:
         """By when payments made without a check must be reconciled; only with DEGRADED."""
 
+    @_builtins.property
+    def prepare_for(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedOutage]:
+        """Outages to be ready for; only with NORMAL. The plan for each is computed beside this one, by a job of its own that
+        the answer's report names in `prepared`, and kept. A DEGRADED problem of the same tenant, project, base currency and
+        bank accounts begins from the best of them, see SolveReport.began_from. At most 8.
+        """
+
     def __init__(
         self,
         *,
@@ -185,14 +193,49 @@ class InvoiceProblem(_message.Message):
         mode: Global___InvoiceProblem.Mode.ValueType = ...,
         services_down: _abc.Iterable[_builtins.str] | None = ...,
         reconcile_by: _date_pb2.Date | None = ...,
+        prepare_for: _abc.Iterable[Global___ExpectedOutage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_date", b"as_of_date", "calendar", b"calendar", "horizon_end_date", b"horizon_end_date", "late_rate_table", b"late_rate_table", "liquidity", b"liquidity", "payment_policy", b"payment_policy", "reconcile_by", b"reconcile_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_date", b"as_of_date", "base_currency", b"base_currency", "calendar", b"calendar", "exchange_rates", b"exchange_rates", "horizon_end_date", b"horizon_end_date", "invoices", b"invoices", "late_rate_table", b"late_rate_table", "liquidity", b"liquidity", "mode", b"mode", "payment_policy", b"payment_policy", "payment_run_dates", b"payment_run_dates", "reconcile_by", b"reconcile_by", "services_down", b"services_down", "suppliers", b"suppliers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_date", b"as_of_date", "base_currency", b"base_currency", "calendar", b"calendar", "exchange_rates", b"exchange_rates", "horizon_end_date", b"horizon_end_date", "invoices", b"invoices", "late_rate_table", b"late_rate_table", "liquidity", b"liquidity", "mode", b"mode", "payment_policy", b"payment_policy", "payment_run_dates", b"payment_run_dates", "prepare_for", b"prepare_for", "reconcile_by", b"reconcile_by", "services_down", b"services_down", "suppliers", b"suppliers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceProblem: _TypeAlias = InvoiceProblem  # noqa: Y015
+
+@_typing.final
+class ExpectedOutage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_DOWN_FIELD_NUMBER: _builtins.int
+    MAX_UNVERIFIED_EXPOSURE_FIELD_NUMBER: _builtins.int
+    VALID_DAYS_FIELD_NUMBER: _builtins.int
+    valid_days: _builtins.int
+    """For how many days the plan may be used, 1 - 90; absent: 7."""
+    @_builtins.property
+    def services_down(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """check_types that could not be performed, without spaces; 1 - 16. Each set once."""
+
+    @_builtins.property
+    def max_unverified_exposure(self) -> _money_pb2.Money:
+        """In the outage instead of payment_policy's; absent: as there (and 0 when that is absent too)."""
+
+    def __init__(
+        self,
+        *,
+        services_down: _abc.Iterable[_builtins.str] | None = ...,
+        max_unverified_exposure: _money_pb2.Money | None = ...,
+        valid_days: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_valid_days", b"_valid_days", "max_unverified_exposure", b"max_unverified_exposure", "valid_days", b"valid_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_valid_days", b"_valid_days", "max_unverified_exposure", b"max_unverified_exposure", "services_down", b"services_down", "valid_days", b"valid_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__valid_days: _TypeAlias = _typing.Literal["valid_days"]  # noqa: Y015
+    _WhichOneofArgType__valid_days: _TypeAlias = _typing.Literal["_valid_days", b"_valid_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_days) -> _WhichOneofReturnType__valid_days | None: ...
+
+Global___ExpectedOutage: _TypeAlias = ExpectedOutage  # noqa: Y015
 
 @_typing.final
 class ExchangeRate(_message.Message):

@@ -23,6 +23,7 @@ _REPEATABLE = {
     "opening_balance",
     "overdraft_limit",
     "overdraft_rate",
+    "prepare_for",
     "scenario",
     "supplier_cap",
 }
