@@ -940,12 +940,15 @@ class InvoicePlan(_message.Message):
     WORTH_OF_CASH_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     LATE_RATE_TABLE_VERSION_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_TEMPERATURE_FIELD_NUMBER: _builtins.int
     objective: _builtins.float
     expected_cost: _builtins.float
     """The objective without the price of risk."""
     cvar: _builtins.float
     """CVaR of the shortfall in the base currency."""
     late_rate_table_version: _builtins.str
+    alternatives_temperature: _builtins.float
+    """Base currency: a plan dearer by this much is e times less probable among the samples."""
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceDecision]:
         """One per invoice, or per instalment of an invoice paid in parts, in the problem's order."""
@@ -964,7 +967,9 @@ class InvoicePlan(_message.Message):
 
     @_builtins.property
     def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlternativePlan]:
-        """Other good plans, best first; the plan itself is not among them."""
+        """Other good plans, best first; the plan itself is not among them. Of the best moves of one or two undecided invoices
+        and of annealed samples of all of them, those most likely to turn out best.
+        """
 
     def __init__(
         self,
@@ -979,10 +984,11 @@ class InvoicePlan(_message.Message):
         worth_of_cash: _abc.Iterable[Global___WorthOfCash] | None = ...,
         alternatives: _abc.Iterable[Global___AlternativePlan] | None = ...,
         late_rate_table_version: _builtins.str = ...,
+        alternatives_temperature: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "baseline_comparison", b"baseline_comparison", "cash_curve", b"cash_curve", "cvar", b"cvar", "decisions", b"decisions", "exceptions", b"exceptions", "expected_cost", b"expected_cost", "late_rate_table_version", b"late_rate_table_version", "objective", b"objective", "worth_of_cash", b"worth_of_cash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "alternatives_temperature", b"alternatives_temperature", "baseline_comparison", b"baseline_comparison", "cash_curve", b"cash_curve", "cvar", b"cvar", "decisions", b"decisions", "exceptions", b"exceptions", "expected_cost", b"expected_cost", "late_rate_table_version", b"late_rate_table_version", "objective", b"objective", "worth_of_cash", b"worth_of_cash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1242,10 +1248,13 @@ class AlternativePlan(_message.Message):
     OBJECTIVE_FIELD_NUMBER: _builtins.int
     PROBABILITY_BEST_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     expected_cost: _builtins.float
     cvar: _builtins.float
     objective: _builtins.float
     probability_best: _builtins.float
+    weight: _builtins.float
+    """Boltzmann weight among annealed samples of the undecided invoices at alternatives_temperature, 0 - 1; 0: not sampled."""
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceDecision]:
         """only decisions that differ from the plan"""
@@ -1258,10 +1267,11 @@ class AlternativePlan(_message.Message):
         objective: _builtins.float = ...,
         probability_best: _builtins.float = ...,
         differences: _abc.Iterable[Global___InvoiceDecision] | None = ...,
+        weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cvar", b"cvar", "differences", b"differences", "expected_cost", b"expected_cost", "objective", b"objective", "probability_best", b"probability_best"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cvar", b"cvar", "differences", b"differences", "expected_cost", b"expected_cost", "objective", b"objective", "probability_best", b"probability_best", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

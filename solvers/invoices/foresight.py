@@ -49,7 +49,8 @@ class InvoiceForesight:
         if problem.mode != DEGRADED:
             return ""
         accounts = sorted([account.account_id, account.currency] for account in problem.bank_accounts)
-        return digest(dumps([problem.base_currency, accounts]))
+        books: str = digest(dumps([problem.base_currency, accounts]))
+        return books
 
     def useful(self, problem: InvoiceProblem, names: Sequence[str]) -> list[int]:
         """Plans for just these services, then for more, then for some of them; never for others."""
