@@ -14,7 +14,7 @@ from services.cli import progress
 from services.cli.answer import answer_json
 from services.cli.output import EXIT_OK, EXIT_REFUSED, note, print_json
 from services.cli.payments import PaymentOptions, payment_options, write_payments
-from services.cli.plot import Picture, gantt, svg, write_plot
+from services.cli.plot import Picture, discounts, gantt, svg, write_plot
 from services.cli.policy import PolicyOptions, policy_options
 from services.cli.read import KINDS, Question, read_file
 from services.cli.session import Session
@@ -47,6 +47,12 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write who is where when, of routes, as SVG.",
 )
+@click.option(
+    "--discounts",
+    "discounts_path",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the discounts taken and missed, of invoices, as SVG.",
+)
 @_JSON
 @click.pass_obj
 def solve(
@@ -57,6 +63,7 @@ def solve(
     kind: str | None,
     plot_path: Path | None,
     gantt_path: Path | None,
+    discounts_path: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -74,9 +81,13 @@ def solve(
         raise click.UsageError(
             f"--gantt draws routes, and {path} holds a problem of kind {question.kind}; leave it out"
         )
+    if discounts_path is not None and question.kind != "invoices":
+        raise click.UsageError(
+            f"--discounts draws invoices, and {path} holds a problem of kind {question.kind}; leave it out"
+        )
     payments = PaymentOptions(**{f.name: options[f.name] for f in fields(PaymentOptions)})
     payments.check(question.kind)
-    pictures = ((svg, plot_path), (gantt, gantt_path))
+    pictures = ((svg, plot_path), (gantt, gantt_path), (discounts, discounts_path))
     return _run(session, question, _policy(options), pictures, payments, as_json=as_json)
 
 
