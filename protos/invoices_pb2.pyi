@@ -171,9 +171,10 @@ class InvoiceProblem(_message.Message):
 
     @_builtins.property
     def prepare_for(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedOutage]:
-        """Outages to be ready for; only with NORMAL. The plan for each is computed beside this one, by a job of its own that
-        the answer's report names in `prepared`, and kept. A DEGRADED problem of the same tenant, project, base currency and
-        bank accounts begins from the best of them, see SolveReport.began_from. At most 8.
+        """Outages to be ready for. The plan for each is computed beside this one, by a job of its own that the answer's report
+        names in `prepared`, and kept. A DEGRADED problem of the same tenant, project, base currency and bank accounts begins
+        from the best of them, see SolveReport.began_from. With DEGRADED, services_down stay down; an outage that has come is
+        left out. At most 8.
         """
 
     def __init__(
@@ -1194,19 +1195,28 @@ class PaymentException(_message.Message):
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     code: _builtins.str
+    """the decisive reason"""
     text: _builtins.str
+    """all reasons"""
+    decision: Global___InvoiceDecision.Action.ValueType
+    part: _builtins.int
+    """as in InvoiceDecision"""
     def __init__(
         self,
         *,
         invoice_id: _builtins.str = ...,
         code: _builtins.str = ...,
         text: _builtins.str = ...,
+        decision: Global___InvoiceDecision.Action.ValueType = ...,
+        part: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "invoice_id", b"invoice_id", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "decision", b"decision", "invoice_id", b"invoice_id", "part", b"part", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from services.cli.output import message_json
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -28,6 +30,7 @@ def answer_json(kind: str, response: Any, customer_of: CustomerOf = str) -> dict
     """The answer as one object; ``bound`` and ``gap`` are null when none is known.
 
     ``routes`` holds `customer_of` of each stop's id; ``payments`` what is paid, with amounts in the invoice's currency;
+    ``exceptions`` what is not, or with a warning, and why;
     ``samples`` assignments, least energy first.
     """
     report: SolveReport = response.report
@@ -44,7 +47,18 @@ def answer_json(kind: str, response: Any, customer_of: CustomerOf = str) -> dict
         "contributions": [_contribution_json(c) for c in report.contributions],
         "cost_usd": report.cost_usd,
         "elapsed_s": report.timings.total_s,
+        **_prepared_json(report),
     }
+
+
+def _prepared_json(report: SolveReport) -> dict[str, Any]:
+    """Plans computed in advance, where there are any: asked for by this request, or begun from by its answer."""
+    found: dict[str, Any] = {}
+    if report.prepared:
+        found["prepared"] = [message_json(plan) for plan in report.prepared]
+    if report.HasField("began_from"):
+        found["began_from"] = message_json(report.began_from)
+    return found
 
 
 def _finite(report: SolveReport, name: str) -> float | None:
@@ -58,7 +72,9 @@ def _plan_json(kind: str, response: Any, customer_of: CustomerOf) -> dict[str, A
     if kind == "routing":
         return {"routes": [[customer_of(stop.id) for stop in route.stops] for route in response.plan.routes]}
     if kind == "invoices":
-        return {"payments": [payment_json(d) for d in response.plan.decisions if is_paid(d)]}
+        plan = response.plan
+        exceptions = [message_json(exception) for exception in plan.exceptions]
+        return {"payments": [payment_json(d) for d in plan.decisions if is_paid(d)], "exceptions": exceptions}
     samples = response.plan.samples
     return {"samples": [{"values": list(s.values), "energy": s.energy, "occurrences": s.occurrences} for s in samples]}
 

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.answer import CustomerOf, date_text, is_paid, money, service_level
-from services.cli.output import number_text, print_table
+from services.cli.answer import CustomerOf, service_level
+from services.cli.output import MAX_ROWS, number_text, print_table, say_rest, time_text
+from services.cli.show_invoices import show_payments
 
 if TYPE_CHECKING:
     from protos.common_pb2 import Contribution, SolveReport
-    from protos.invoices_pb2 import InvoiceDecision, InvoicePlan, PrioritizeInvoicesResponse
     from protos.routing_pb2 import OptimizeToursResponse
     from protos.sampling_pb2 import SampleResponse
-
-MAX_ROWS = 40
-"""Rows of a table for people; ``--json`` has them all."""
 
 
 def show_answer(kind: str, response: Any, customer_of: CustomerOf = str) -> None:
@@ -27,14 +24,36 @@ def show_answer(kind: str, response: Any, customer_of: CustomerOf = str) -> None
         if kind == "routing":
             _show_routes(response, customer_of)
         elif kind == "invoices":
-            _show_payments(response)
+            show_payments(response)
         else:
             _show_samples(response)
     elif report.violations:
         rows = [(v.constraint, v.entity, number_text(v.amount, 6)) for v in report.violations]
         print_table("Why no plan", ("constraint", "where", "by"), rows[:MAX_ROWS], numeric=("by",))
-        _say_rest(len(rows), "violations")
+        say_rest(len(rows), "violations")
+    _show_prepared(report)
     _show_contributions(report)
+
+
+def _show_prepared(report: SolveReport) -> None:
+    """Plans computed in advance: those that this request asked for, and the one that its answer began from."""
+    for plan in report.prepared:
+        until = time_text(plan.expires_at)
+        click.echo(f"prepared for {plan.name} being down: job {plan.job_id}, to be used until {until} UTC")
+    if not report.HasField("began_from"):
+        return
+    used = report.began_from
+    outcome = "keeps no longer every constraint, so it was not used"
+    if used.feasible:
+        last = "and nothing better was found" if used.is_answer else "and improved on"
+        outcome = f"was the first plan, at {number_text(used.objective)}, {last}"
+    made, until = time_text(used.prepared_at), time_text(used.expires_at)
+    click.echo(f"the plan prepared for {used.name} on {made} UTC (job {used.job_id}, until {until} UTC) {outcome}")
+    rows = [(d.entity or "the problem", d.code, d.text) for d in used.differences]
+    if rows:
+        headers = ("what", "code", "differs in")
+        print_table("Since the plan was prepared", headers, rows[:MAX_ROWS], wrap=("differs in",))
+        say_rest(used.differences_total, "differences")
 
 
 def _show_outcome(report: SolveReport) -> None:
@@ -79,13 +98,13 @@ def _show_routes(response: OptimizeToursResponse, customer_of: CustomerOf) -> No
     ]
     headers = ("route", "vehicle", "stops", "distance", "start", "end", "cost", "visits")
     print_table("Routes", headers, rows[:MAX_ROWS], numeric=headers[2:7], wrap=("visits",))
-    _say_rest(len(rows), "routes")
+    say_rest(len(rows), "routes")
     if plan.unassigned:
         from protos.routing_pb2 import UnassignedVisit
 
         left_out = [(u.id, UnassignedVisit.Reason.Name(u.reason), u.detail) for u in plan.unassigned]
         print_table("Not served", ("visit", "reason", "detail"), left_out[:MAX_ROWS])
-        _say_rest(len(left_out), "visits not served")
+        say_rest(len(left_out), "visits not served")
 
 
 def _clock(seconds: float) -> str:
@@ -95,80 +114,6 @@ def _clock(seconds: float) -> str:
 
 def _shorten(names: list[str], most: int = 8) -> str:
     return " ".join(names if len(names) <= most else [*names[: most - 2], "...", names[-1]])
-
-
-def _show_payments(response: PrioritizeInvoicesResponse) -> None:
-    from protos.invoices_pb2 import InvoiceDecision
-
-    plan = response.plan
-    runs: dict[tuple[str, str], list[float]] = {}
-    actions: dict[str, int] = {}
-    for decision in plan.decisions:
-        action = InvoiceDecision.Action.Name(decision.decision)
-        actions[action] = actions.get(action, 0) + 1
-        if is_paid(decision):
-            key = (date_text(decision.requested_execution_date), decision.payment_amount.currency_code)
-            run = runs.setdefault(key, [0, 0.0, 0.0])
-            run[0] += 1
-            run[1] += money(decision.payment_amount)
-            run[2] += money(decision.discount_taken)
-    rows = [
-        (date, currency, str(round(count)), f"{paid:,.2f}", f"{discount:,.2f}")
-        for (date, currency), (count, paid, discount) in sorted(runs.items())
-    ]
-    headers = ("payment run", "currency", "payments", "paid", "discount")
-    print_table("Payments", headers, rows[:MAX_ROWS], numeric=("payments", "paid", "discount"))
-    _say_rest(len(rows), "payment runs")
-    click.echo("decisions: " + ", ".join(f"{count} {action}" for action, count in sorted(actions.items())))
-    if plan.baseline_comparison:
-        compared = [
-            (
-                b.rule,
-                number_text(b.objective) if b.HasField("objective") else "no feasible plan",
-                number_text(b.saved) if b.HasField("saved") else "",
-            )
-            for b in plan.baseline_comparison
-        ]
-        print_table(
-            "Against rules in use", ("rule", "objective", "saved by this plan"), compared, numeric=("objective",)
-        )
-    _show_why(plan)
-
-
-def _show_why(plan: InvoicePlan) -> None:
-    """What cash would be worth, what is not paid and why, and what else would do nearly as well."""
-    worth = [(date_text(w.date), w.account_id, f"{w.worth:.4f}") for w in plan.worth_of_cash]
-    if worth:
-        headers = ("from", "account", "one more unit of cash saves")
-        print_table("Worth of cash", headers, worth[:MAX_ROWS], numeric=headers[2:])
-        _say_rest(len(worth), "dates")
-    if plan.exceptions:
-        rows = [(e.invoice_id, e.code, e.text) for e in plan.exceptions]
-        print_table("Not paid or with a warning", ("invoice", "code", "reason"), rows[:MAX_ROWS])
-        _say_rest(len(rows), "exceptions")
-    if plan.alternatives:
-        others = [
-            (
-                number_text(a.objective),
-                number_text(a.expected_cost),
-                number_text(a.cvar),
-                f"{100 * a.probability_best:.1f} %",
-                "; ".join(_change(d) for d in a.differences),
-            )
-            for a in plan.alternatives
-        ]
-        columns = ("objective", "expected cost", "CVaR", "best in", "differs in")
-        print_table("Alternatives", columns, others, numeric=columns[:4], wrap=columns[4:])
-
-
-def _change(decision: InvoiceDecision) -> str:
-    """What an alternative does with an invoice."""
-    from protos.invoices_pb2 import InvoiceDecision
-
-    part = f" part {decision.part}" if decision.part else ""
-    if is_paid(decision):
-        return f"{decision.invoice_id}{part} on {date_text(decision.requested_execution_date)}"
-    return f"{decision.invoice_id}{part} {InvoiceDecision.Action.Name(decision.decision)}"
 
 
 def _show_samples(response: SampleResponse) -> None:
@@ -183,7 +128,7 @@ def _show_samples(response: SampleResponse) -> None:
         numeric=("energy", "occurrences"),
         wrap=("values",),
     )
-    _say_rest(len(rows), "samples")
+    say_rest(len(rows), "samples")
     if response.plan.HasField("boltzmann"):
         estimate = response.plan.boltzmann
         click.echo(
@@ -229,8 +174,3 @@ def _lift_text(contribution: Contribution) -> str:
     lift = contribution.quantum_lift
     low, high = number_text(lift.mean_low), number_text(lift.mean_high)
     return f"{number_text(lift.mean_difference)} [{low}, {high}]"
-
-
-def _say_rest(count: int, what: str) -> None:
-    if count > MAX_ROWS:
-        click.echo(f"... {count:,} {what} in all; --json has them")

@@ -173,8 +173,15 @@ def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict
         message.late_rate_table_version = problem.late_rate_table.version
     for decision in found:
         if decision.action != "PAY" or decision.checks_not_performed:
-            code, text = decision.reasons[0]
-            message.exceptions.add(invoice_id=decision.invoice_id, code=code, text=text)
+            # Of a payment only what it lacks is a warning; of what is not paid every reason is told.
+            said = decision.reasons if decision.action != "PAY" else decision.reasons[:1]
+            message.exceptions.add(
+                invoice_id=decision.invoice_id,
+                code=said[0][0],
+                text="; ".join(text for _, text in said),
+                decision=invoices_pb2.InvoiceDecision.Action.Value(decision.action),
+                part=decision.part,
+            )
     return message
 
 

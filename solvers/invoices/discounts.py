@@ -55,7 +55,7 @@ def discount_capture(problem: InvoiceProblem, plan: InvoicePlan) -> list[Discoun
     missed = best - taken
 
     def by_run(run: npt.NDArray[np.intp], value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.bincount(run, weights=value, minlength=model.runs)
+        return np.bincount(run, weights=value, minlength=model.runs).astype(np.float64)
 
     per_run = (
         by_run(plan.date_index[paid].astype(np.intp), taken[paid]),

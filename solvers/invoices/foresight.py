@@ -32,16 +32,17 @@ class InvoiceForesight:
     """Outages that the problem names in ``prepare_for``. See `solvers.foresight.Foresight`."""
 
     def contingencies(self, problem: InvoiceProblem) -> tuple[Contingency, ...]:
-        """The problem in mode DEGRADED, once for each outage named."""
+        """The problem in mode DEGRADED, once for each outage named; what is down already stays down with it."""
         found = []
         for outage in problem.prepare_for:
+            if set(outage.services_down) <= set(problem.services_down):
+                continue  # it has come
+            down = tuple(dict.fromkeys((*problem.services_down, *outage.services_down)))
             policy = problem.policy
             if outage.max_unverified_minor is not None:
                 policy = replace(policy, max_unverified_minor=outage.max_unverified_minor)
-            degraded = replace(
-                problem, mode=DEGRADED, services_down=outage.services_down, policy=policy, prepare_for=()
-            )
-            found.append(Contingency(outage.name, degraded, outage.valid_days * DAY_S))
+            degraded = replace(problem, mode=DEGRADED, services_down=down, policy=policy, prepare_for=())
+            found.append(Contingency(" ".join(sorted(down)), degraded, outage.valid_days * DAY_S))
         return tuple(found)
 
     def scope(self, problem: InvoiceProblem) -> str:
@@ -49,8 +50,7 @@ class InvoiceForesight:
         if problem.mode != DEGRADED:
             return ""
         accounts = sorted([account.account_id, account.currency] for account in problem.bank_accounts)
-        books: str = digest(dumps([problem.base_currency, accounts]))
-        return books
+        return str(digest(dumps([problem.base_currency, accounts])))
 
     def useful(self, problem: InvoiceProblem, names: Sequence[str]) -> list[int]:
         """Plans for just these services, then for more, then for some of them; never for others."""

@@ -195,5 +195,5 @@ class ExpectedOutage:
 
     @property
     def name(self) -> str:
-        """The services, sorted: what its plan is kept under."""
+        """The services, sorted."""
         return " ".join(sorted(self.services_down))

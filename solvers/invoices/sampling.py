@@ -139,6 +139,6 @@ def sample(core: Core, temperature: float, replicas: int, seed: int, steps: int 
         log_weight[replica], energy[replica] = _anneal(states[replica], choice, accept, *fixed)
     share = np.exp(log_weight - log_weight.max())
     distinct, first, which = np.unique(states, axis=0, return_index=True, return_inverse=True)
-    weight = np.bincount(which.ravel(), weights=share / share.sum(), minlength=len(distinct))
+    weight = np.bincount(which.ravel(), weights=share / share.sum(), minlength=len(distinct)).astype(np.float64)
     order = np.lexsort((energy[first], -weight))
     return Samples(distinct[order], energy[first][order], weight[order])

@@ -43,8 +43,6 @@ def mode_faults(problem: InvoiceProblem) -> Iterator[FieldViolation]:
 def preparation_faults(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     """Faults of the outages to be ready for."""
     outages = problem.prepare_for
-    if outages and problem.mode == DEGRADED:
-        yield FieldViolation("prepare_for", "is given", "only when mode is NORMAL: the outage has come")
     if len(outages) > MAX_OUTAGES:
         yield FieldViolation("prepare_for", f"has {len(outages)} entries", f"at most {MAX_OUTAGES}")
     names: dict[str, str] = {}
