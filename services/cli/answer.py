@@ -30,7 +30,7 @@ def answer_json(kind: str, response: Any, customer_of: CustomerOf = str) -> dict
     """The answer as one object; ``bound`` and ``gap`` are null when none is known.
 
     ``routes`` holds `customer_of` of each stop's id; ``payments`` what is paid, with amounts in the invoice's currency;
-    ``exceptions`` what is not, or with a warning, and why;
+    ``exceptions`` what is not, or with a warning, and why, where there is any of that;
     ``samples`` assignments, least energy first.
     """
     report: SolveReport = response.report
@@ -47,8 +47,15 @@ def answer_json(kind: str, response: Any, customer_of: CustomerOf = str) -> dict
         "contributions": [_contribution_json(c) for c in report.contributions],
         "cost_usd": report.cost_usd,
         "elapsed_s": report.timings.total_s,
+        **(_exceptions_json(response) if kind == "invoices" else {}),
         **_prepared_json(report),
     }
+
+
+def _exceptions_json(response: Any) -> dict[str, Any]:
+    """What is not paid, or with a warning, where there is any of that."""
+    found = [message_json(exception) for exception in response.plan.exceptions]
+    return {"exceptions": found} if found else {}
 
 
 def _prepared_json(report: SolveReport) -> dict[str, Any]:
@@ -72,9 +79,7 @@ def _plan_json(kind: str, response: Any, customer_of: CustomerOf) -> dict[str, A
     if kind == "routing":
         return {"routes": [[customer_of(stop.id) for stop in route.stops] for route in response.plan.routes]}
     if kind == "invoices":
-        plan = response.plan
-        exceptions = [message_json(exception) for exception in plan.exceptions]
-        return {"payments": [payment_json(d) for d in plan.decisions if is_paid(d)], "exceptions": exceptions}
+        return {"payments": [payment_json(d) for d in response.plan.decisions if is_paid(d)]}
     samples = response.plan.samples
     return {"samples": [{"values": list(s.values), "energy": s.energy, "occurrences": s.occurrences} for s in samples]}
 

@@ -72,7 +72,7 @@ def _show_why(plan: InvoicePlan) -> None:
             for e in plan.exceptions
         ]
         headers = ("invoice", "decision", "code", "reason")
-        print_table("Not paid, or paid with a warning", headers, rows[:MAX_ROWS])
+        print_table("Not paid or with a warning", headers, rows[:MAX_ROWS])
         say_rest(len(rows), "exceptions")
     if plan.alternatives:
         others = [
