@@ -47,7 +47,7 @@ def test_the_plan_of_yesterday_is_the_first_incumbent_of_the_outage(service: Any
     def job() -> Any:
         return service.call("jobs", "GetJob", jobs_pb2.GetJobRequest(job_id=prepared.job_id))
 
-    eventually(lambda: job().state == jobs_pb2.Job.SUCCEEDED, 30.0)
+    eventually(lambda: job().state == jobs_pb2.SUCCEEDED, 30.0)
     assert job().labels["prepared_by"] == before.report.job_id
 
     now = _in_the_outage(seed=7)
@@ -88,7 +88,7 @@ def test_the_prepared_plan_answers_even_without_a_coordinator(service: Any, even
     request.problem.prepare_for.add(services_down=["vat_id"]).max_unverified_exposure.CopyFrom(_euros(20_000))
     (prepared,) = service.call("invoices", "PrioritizeInvoices", request).report.prepared
     state = jobs_pb2.GetJobRequest(job_id=prepared.job_id)
-    eventually(lambda: service.call("jobs", "GetJob", state).state == jobs_pb2.Job.SUCCEEDED, 30.0)
+    eventually(lambda: service.call("jobs", "GetJob", state).state == jobs_pb2.SUCCEEDED, 30.0)
     service.kill("coordinators", "workers")
     answer = service.call("invoices", "PrioritizeInvoices", _in_the_outage(seed=8, deadline_s=1.5))
     assert answer.report.feasible
