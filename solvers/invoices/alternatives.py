@@ -24,14 +24,14 @@ IntArray = npt.NDArray[np.int64]
 CORE_ITEMS = 10
 OPTIONS = 4
 DRAWS = 2_000
-MOVES_JUDGED = 10
-SAMPLES_JUDGED = 16
+MOVES_JUDGED = 6
+SAMPLES_JUDGED = 6
 """Plans of each source that the futures choose from."""
 
-SAMPLING_WORK = 12_000_000
-"""Accounts x runs x scenarios x moves that the samples may take: some 20 ms."""
+SAMPLING_WORK = 4_000_000
+"""Accounts x runs x scenarios x moves that the samples may take: some 8 ms."""
 
-MOST_REPLICAS = 96
+MOST_REPLICAS = 32
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,11 @@ def alternatives(
     found += [core.plan_of(drawn.states[k]) for k in by_energy.tolist()]
     # In the order of cost, so that of equally likely plans the cheaper ones are told.
     pool = sorted((other for other in dict.fromkeys(found) if other != plan), key=model.objective)
-    chance = best_chances(model, [plan, *pool], seed)[1:]
-    chosen = sorted(sorted(range(len(pool)), key=lambda k: (-chance[k], k))[:count])
-    kept = [pool[k] for k in chosen]
-    return _judged(model, plan, kept, best_chances(model, [plan, *kept], seed)[1:], weights)
+    costs = future_costs(model, [plan, *pool], seed)
+    chance = _shares(costs)
+    chosen = sorted(sorted(range(len(pool)), key=lambda k: (-chance[k + 1], k))[:count])
+    kept = _shares(costs[[0, *(k + 1 for k in chosen)]])[1:]
+    return _judged(model, plan, [pool[k] for k in chosen], kept, weights)
 
 
 def core_of(model: Model, plan: InvoicePlan, relaxed: Relaxation) -> Core | None:
@@ -196,7 +197,17 @@ def _judged(
 
 
 def best_chances(model: Model, plans: list[InvoicePlan], seed: int) -> list[float]:
-    """Share of sampled futures in which each plan costs least; of equals the first.
+    """Share of sampled futures in which each plan costs least; of equals the first."""
+    return _shares(future_costs(model, plans, seed))
+
+
+def _shares(costs: FloatArray) -> list[float]:
+    best = costs.argmin(axis=0)
+    return [float((best == k).mean()) for k in range(len(costs))]
+
+
+def future_costs(model: Model, plans: list[InvoicePlan], seed: int) -> FloatArray:
+    """What each plan costs in each sampled future but for what they have in common, shape (plans, `DRAWS`).
 
     A future is an inflow scenario and, for every unverified payment, whether it was invalid. The shortfall of a
     scenario counts at ``cvar_weight``.
@@ -219,5 +230,4 @@ def best_chances(model: Model, plans: list[InvoicePlan], seed: int) -> list[floa
         by_scenario = by_scenario + liquidity.cvar_weight * liquidity.shortfall(cumulated)
         certain = model.linear_cost(plan) - float(columns.expected_loss[risky][paid[risky]].sum())
         costs[k] = certain + by_scenario[scenario] + invalid @ (loss * paid[risky])
-    best = costs.argmin(axis=0)
-    return [float((best == k).mean()) for k in range(len(plans))]
+    return costs
