@@ -62,7 +62,7 @@ def _show_why(plan: InvoicePlan) -> None:
         print_table("Worth of cash", headers, worth[:MAX_ROWS], numeric=headers[2:])
         say_rest(len(worth), "dates")
     if plan.exceptions:
-        rows = [
+        unpaid = [
             (
                 e.invoice_id + (f" part {e.part}" if e.part else ""),
                 InvoiceDecision.Action.Name(e.decision),
@@ -72,8 +72,8 @@ def _show_why(plan: InvoicePlan) -> None:
             for e in plan.exceptions
         ]
         headers = ("invoice", "decision", "code", "reason")
-        print_table("Not paid or with a warning", headers, rows[:MAX_ROWS])
-        say_rest(len(rows), "exceptions")
+        print_table("Not paid or with a warning", headers, unpaid[:MAX_ROWS])
+        say_rest(len(unpaid), "exceptions")
     if plan.alternatives:
         others = [
             (

@@ -50,7 +50,7 @@ class InvoiceForesight:
         if problem.mode != DEGRADED:
             return ""
         accounts = sorted([account.account_id, account.currency] for account in problem.bank_accounts)
-        return str(digest(dumps([problem.base_currency, accounts])))
+        return digest(dumps([problem.base_currency, accounts]))
 
     def useful(self, problem: InvoiceProblem, names: Sequence[str]) -> list[int]:
         """Plans for just these services, then for more, then for some of them; never for others."""
@@ -99,7 +99,8 @@ class InvoiceForesight:
 def _name(problem: InvoiceProblem, item: int) -> str:
     columns = problem.columns
     part = int(columns.part[item])
-    return problem.invoices[columns.invoice[item]].invoice_id + (f" part {part}" if part else "")
+    name = problem.invoices[columns.invoice[item]].invoice_id
+    return f"{name} part {part}" if part else name
 
 
 def _says(problem: InvoiceProblem, plan: InvoicePlan, item: int) -> str:
