@@ -71,8 +71,7 @@ def _show_why(plan: InvoicePlan) -> None:
             )
             for e in plan.exceptions
         ]
-        headers = ("invoice", "decision", "code", "reason")
-        print_table("Not paid or with a warning", headers, unpaid[:MAX_ROWS])
+        print_table("Not paid or with a warning", ("invoice", "decision", "code", "reason"), unpaid[:MAX_ROWS])
         say_rest(len(unpaid), "exceptions")
     if plan.alternatives:
         others = [
