@@ -72,7 +72,8 @@ def test_the_plan_of_yesterday_is_the_first_incumbent_of_the_outage(service: Any
 
     elsewhere = _in_the_outage(seed=7)
     assert not service.call("invoices", "PrioritizeInvoices", elsewhere).report.HasField("began_from"), "other project"
-    store = Store.open(service.config.database_url, service.config.artifacts_url, service.config.state_dir)
+    settings = service.config.settings()
+    store = Store.open(settings.database_url, settings.artifacts_url, settings.state_dir)
     _, token = store.keys.create("another-tenant", [Role.SUBMITTER], datetime.now(UTC))
     store.close()
     theirs = service.stub("invoices").PrioritizeInvoices(
