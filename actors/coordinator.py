@@ -166,6 +166,12 @@ class Coordinator:
             self._observations += solve.observations
             for task in solve.aftermath:
                 self._keep(_logged(task, job_id))
+            self._keep(self._solve_prepared(solve))
+
+    async def _solve_prepared(self, solve: Solve) -> None:
+        """Go on with the plans that the job asked to be prepared; recovery does where this coordinator dies."""
+        for order in await solve.ahead.orders():
+            self._keep(self._run_quietly(self._new(order)))
 
     async def _run_quietly(self, solve: Solve) -> None:
         """For jobs that nobody waits for: an error is logged, and the lease runs out for another try."""

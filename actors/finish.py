@@ -132,6 +132,8 @@ class Finish:
                 insurance_s=solve.insurance_s,
             ),
             terms=dict(incumbent.verdict.terms) if incumbent else {},
+            prepared=solve.ahead.prepared,
+            began_from=solve.ahead.began_from(incumbent.plan if incumbent else None),
         )
 
     def _level(self) -> tuple[ServiceLevel, str]:

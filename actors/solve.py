@@ -14,6 +14,7 @@ import structlog
 from actors import logs
 from actors.candidates import Candidates
 from actors.finish import Finish
+from actors.foresight import Ahead
 from actors.heartbeat import LEASE_S, keep_lease
 from actors.lanes import STOP_S, Lanes
 from actors.messages import Box, Incumbent, Outcome, SolveOrder, Stored, Trail
@@ -79,6 +80,7 @@ class Solve:
         self._relays: list[Relay] = []
         self._lanes = Lanes(self)
         self.trail = Trail()
+        self.ahead = Ahead(self)
         self.attack: Attack | None = None
         self.token = token
         self.queue_s = 0.0
@@ -171,6 +173,7 @@ class Solve:
                 )
             background.append(asyncio.create_task(self._storing.then(lambda: keep_lease(self))))
             background.append(asyncio.create_task(self._storing.then(Events(self).run)))
+            self.ahead.begin(self._storing.then)
             insuring = asyncio.create_task(self._insure())
             background.append(insuring)
             opened = await opening
@@ -188,6 +191,7 @@ class Solve:
         if self.incumbent is None and not self.candidates.proved_infeasible:
             await self.consider(self._held_back, None, "insurance", "", self.kind.insurance.version)
         await self._storing.wait(order.job_id, order.finish_by_s)
+        await self.ahead.settle()
         outcome = await Finish(self).commit()
         self.observations = observations_of(self, outcome.report)
         if self.attack is not None and self.attack.shadow is not None and not self.cancelled:
@@ -272,6 +276,7 @@ class Solve:
         self.early(news)
         if news.insurance is not None and self.problem is not None:  # else it is the order's by now
             version = self.kind.insurance.version
+            await self.ahead.first()
             await self.consider(news.insurance, news.insurance_bound, "insurance", "", version)
 
     async def offer(self, plan: Any) -> None:
@@ -279,6 +284,7 @@ class Solve:
         if self.order.policy.replayable:
             self._held_back = plan
         else:
+            await self.ahead.first()
             await self.consider(plan, None, "insurance", "", self.kind.insurance.version)
 
     def cancel(self) -> None:
@@ -310,6 +316,7 @@ class Solve:
         if self.order.policy.replayable:
             self._held_back = plan
         else:
+            await self.ahead.first()
             await self.consider(plan, self.order.insurance_bound, "insurance", "", self.kind.insurance.version)
 
     def _own_insurance(self) -> Any:

@@ -62,7 +62,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Report:
-    """Fields and meanings of the proto's ``SolveReport``."""
+    """Fields and meanings of the proto's ``SolveReport``; ``prepared`` and ``began_from`` in its JSON."""
 
     job_id: str
     decision_id: str
@@ -82,6 +82,8 @@ class Report:
     shots: int = 0
     timings: Timings = field(default_factory=Timings)
     terms: Mapping[str, float] = field(default_factory=dict)
+    prepared: tuple[Mapping[str, Any], ...] = ()
+    began_from: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Proto field names; absent optionals left out."""
@@ -92,6 +94,7 @@ class Report:
         for entry in data["contributions"]:
             if entry["quantum_lift"] is None:
                 del entry["quantum_lift"]
+        data["prepared"] = list(self.prepared) or None
         return {name: value for name, value in data.items() if value is not None}
 
 

@@ -415,6 +415,131 @@ class Timings(_message.Message):
 Global___Timings: _TypeAlias = Timings  # noqa: Y015
 
 @_typing.final
+class PreparedPlan(_message.Message):
+    """A plan that is computed in advance, for what may come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """what it is for: in an outage, the services down"""
+    job_id: _builtins.str
+    """computes it; its decision record says how"""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """from then on it is not used"""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "job_id", b"job_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreparedPlan: _TypeAlias = PreparedPlan  # noqa: Y015
+
+@_typing.final
+class PreparedPlanUse(_message.Message):
+    """The plan computed in advance that an answer began from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    PREPARED_BY_FIELD_NUMBER: _builtins.int
+    PREPARED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    FEASIBLE_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_TOTAL_FIELD_NUMBER: _builtins.int
+    IS_ANSWER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    job_id: _builtins.str
+    """that computed it"""
+    decision_id: _builtins.str
+    """of that job"""
+    prepared_by: _builtins.str
+    """the job that asked for it"""
+    feasible: _builtins.bool
+    """fitted to this problem it keeps every constraint, as the verifier says"""
+    objective: _builtins.float
+    """of it, fitted to this problem; absent when not feasible"""
+    differences_total: _builtins.int
+    is_answer: _builtins.bool
+    """nothing better was found: the answer's plan is this one"""
+    @_builtins.property
+    def prepared_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanDifference]:
+        """What is not as it was then, what had to be changed for it, and where the answer decides otherwise; the first 1,000."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        prepared_by: _builtins.str = ...,
+        prepared_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        feasible: _builtins.bool = ...,
+        objective: _builtins.float | None = ...,
+        differences: _abc.Iterable[Global___PlanDifference] | None = ...,
+        differences_total: _builtins.int = ...,
+        is_answer: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_objective", b"_objective", "expires_at", b"expires_at", "objective", b"objective", "prepared_at", b"prepared_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_objective", b"_objective", "decision_id", b"decision_id", "differences", b"differences", "differences_total", b"differences_total", "expires_at", b"expires_at", "feasible", b"feasible", "is_answer", b"is_answer", "job_id", b"job_id", "name", b"name", "objective", b"objective", "prepared_at", b"prepared_at", "prepared_by", b"prepared_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__objective: _TypeAlias = _typing.Literal["objective"]  # noqa: Y015
+    _WhichOneofArgType__objective: _TypeAlias = _typing.Literal["_objective", b"_objective"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__objective) -> _WhichOneofReturnType__objective | None: ...
+
+Global___PreparedPlanUse: _TypeAlias = PreparedPlanUse  # noqa: Y015
+
+@_typing.final
+class PlanDifference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """what it is about; empty: the problem as a whole"""
+    code: _builtins.str
+    """PROBLEM_CHANGED, NEW_INVOICE, INVOICE_CHANGED, INVOICE_GONE; RUN_MOVED, NOT_PAYABLE_NOW, DOES_NOT_FIT;
+    DECIDED_OTHERWISE.
+    """
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        code: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "entity", b"entity", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanDifference: _TypeAlias = PlanDifference  # noqa: Y015
+
+@_typing.final
 class SolveReport(_message.Message):
     """What came of a request."""
 
@@ -459,6 +584,8 @@ class SolveReport(_message.Message):
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
+    PREPARED_FIELD_NUMBER: _builtins.int
+    BEGAN_FROM_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     decision_id: _builtins.str
     status: Global___SolveStatus.ValueType
@@ -490,6 +617,14 @@ class SolveReport(_message.Message):
     def terms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """named parts that add up to the objective"""
 
+    @_builtins.property
+    def prepared(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreparedPlan]:
+        """for what the problem asks to be ready for"""
+
+    @_builtins.property
+    def began_from(self) -> Global___PreparedPlanUse:
+        """absent: no plan of an earlier day was of use"""
+
     def __init__(
         self,
         *,
@@ -512,10 +647,12 @@ class SolveReport(_message.Message):
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         terms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         cached: _builtins.bool = ...,
+        prepared: _abc.Iterable[Global___PreparedPlan] | None = ...,
+        began_from: Global___PreparedPlanUse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "bound", b"bound", "finished_at", b"finished_at", "gap", b"gap", "objective", b"objective", "timings", b"timings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "began_from", b"began_from", "bound", b"bound", "finished_at", b"finished_at", "gap", b"gap", "objective", b"objective", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "bound", b"bound", "cached", b"cached", "contributions", b"contributions", "correlation_id", b"correlation_id", "cost_usd", b"cost_usd", "decision_id", b"decision_id", "feasible", b"feasible", "finished_at", b"finished_at", "gap", b"gap", "job_id", b"job_id", "objective", b"objective", "seed", b"seed", "service_level", b"service_level", "service_level_reason", b"service_level_reason", "shots", b"shots", "status", b"status", "terms", b"terms", "timings", b"timings", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_gap", b"_gap", "_objective", b"_objective", "began_from", b"began_from", "bound", b"bound", "cached", b"cached", "contributions", b"contributions", "correlation_id", b"correlation_id", "cost_usd", b"cost_usd", "decision_id", b"decision_id", "feasible", b"feasible", "finished_at", b"finished_at", "gap", b"gap", "job_id", b"job_id", "objective", b"objective", "prepared", b"prepared", "seed", b"seed", "service_level", b"service_level", "service_level_reason", b"service_level_reason", "shots", b"shots", "status", b"status", "terms", b"terms", "timings", b"timings", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bound: _TypeAlias = _typing.Literal["bound"]  # noqa: Y015
     _WhichOneofArgType__bound: _TypeAlias = _typing.Literal["_bound", b"_bound"]  # noqa: Y015

@@ -123,6 +123,7 @@ class InvoiceProblem(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     SERVICES_DOWN_FIELD_NUMBER: _builtins.int
     RECONCILE_BY_FIELD_NUMBER: _builtins.int
+    PREPARE_FOR_FIELD_NUMBER: _builtins.int
     base_currency: _builtins.str
     """Currency of the objective and of the caps, ISO 4217."""
     mode: Global___InvoiceProblem.Mode.ValueType
@@ -168,6 +169,14 @@ class InvoiceProblem(_message.Message):
     def reconcile_by(self) -> _date_pb2.Date:
         """By when payments made without a check must be reconciled; only with DEGRADED."""
 
+    @_builtins.property
+    def prepare_for(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpectedOutage]:
+        """Outages to be ready for. The plan for each is computed beside this one, by a job of its own that the answer's report
+        names in `prepared`, and kept. A DEGRADED problem of the same tenant, project, base currency and bank accounts begins
+        from the best of them, see SolveReport.began_from. With DEGRADED, services_down stay down; an outage that has come is
+        left out. At most 8.
+        """
+
     def __init__(
         self,
         *,
@@ -185,14 +194,49 @@ class InvoiceProblem(_message.Message):
         mode: Global___InvoiceProblem.Mode.ValueType = ...,
         services_down: _abc.Iterable[_builtins.str] | None = ...,
         reconcile_by: _date_pb2.Date | None = ...,
+        prepare_for: _abc.Iterable[Global___ExpectedOutage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_date", b"as_of_date", "calendar", b"calendar", "horizon_end_date", b"horizon_end_date", "late_rate_table", b"late_rate_table", "liquidity", b"liquidity", "payment_policy", b"payment_policy", "reconcile_by", b"reconcile_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_date", b"as_of_date", "base_currency", b"base_currency", "calendar", b"calendar", "exchange_rates", b"exchange_rates", "horizon_end_date", b"horizon_end_date", "invoices", b"invoices", "late_rate_table", b"late_rate_table", "liquidity", b"liquidity", "mode", b"mode", "payment_policy", b"payment_policy", "payment_run_dates", b"payment_run_dates", "reconcile_by", b"reconcile_by", "services_down", b"services_down", "suppliers", b"suppliers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_date", b"as_of_date", "base_currency", b"base_currency", "calendar", b"calendar", "exchange_rates", b"exchange_rates", "horizon_end_date", b"horizon_end_date", "invoices", b"invoices", "late_rate_table", b"late_rate_table", "liquidity", b"liquidity", "mode", b"mode", "payment_policy", b"payment_policy", "payment_run_dates", b"payment_run_dates", "prepare_for", b"prepare_for", "reconcile_by", b"reconcile_by", "services_down", b"services_down", "suppliers", b"suppliers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceProblem: _TypeAlias = InvoiceProblem  # noqa: Y015
+
+@_typing.final
+class ExpectedOutage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_DOWN_FIELD_NUMBER: _builtins.int
+    MAX_UNVERIFIED_EXPOSURE_FIELD_NUMBER: _builtins.int
+    VALID_DAYS_FIELD_NUMBER: _builtins.int
+    valid_days: _builtins.int
+    """For how many days the plan may be used, 1 - 90; absent: 7."""
+    @_builtins.property
+    def services_down(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """check_types that could not be performed, without spaces; 1 - 16. Each set once."""
+
+    @_builtins.property
+    def max_unverified_exposure(self) -> _money_pb2.Money:
+        """In the outage instead of payment_policy's; absent: as there (and 0 when that is absent too)."""
+
+    def __init__(
+        self,
+        *,
+        services_down: _abc.Iterable[_builtins.str] | None = ...,
+        max_unverified_exposure: _money_pb2.Money | None = ...,
+        valid_days: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_valid_days", b"_valid_days", "max_unverified_exposure", b"max_unverified_exposure", "valid_days", b"valid_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_valid_days", b"_valid_days", "max_unverified_exposure", b"max_unverified_exposure", "services_down", b"services_down", "valid_days", b"valid_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__valid_days: _TypeAlias = _typing.Literal["valid_days"]  # noqa: Y015
+    _WhichOneofArgType__valid_days: _TypeAlias = _typing.Literal["_valid_days", b"_valid_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_days) -> _WhichOneofReturnType__valid_days | None: ...
+
+Global___ExpectedOutage: _TypeAlias = ExpectedOutage  # noqa: Y015
 
 @_typing.final
 class ExchangeRate(_message.Message):
@@ -897,12 +941,15 @@ class InvoicePlan(_message.Message):
     WORTH_OF_CASH_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     LATE_RATE_TABLE_VERSION_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_TEMPERATURE_FIELD_NUMBER: _builtins.int
     objective: _builtins.float
     expected_cost: _builtins.float
     """The objective without the price of risk."""
     cvar: _builtins.float
     """CVaR of the shortfall in the base currency."""
     late_rate_table_version: _builtins.str
+    alternatives_temperature: _builtins.float
+    """Base currency: a plan dearer by this much is e times less probable among the samples."""
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceDecision]:
         """One per invoice, or per instalment of an invoice paid in parts, in the problem's order."""
@@ -921,7 +968,9 @@ class InvoicePlan(_message.Message):
 
     @_builtins.property
     def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlternativePlan]:
-        """Other good plans, best first; the plan itself is not among them."""
+        """Other good plans, best first; the plan itself is not among them. Of the best moves of one or two undecided invoices
+        and of annealed samples of all of them, those most likely to turn out best.
+        """
 
     def __init__(
         self,
@@ -936,10 +985,11 @@ class InvoicePlan(_message.Message):
         worth_of_cash: _abc.Iterable[Global___WorthOfCash] | None = ...,
         alternatives: _abc.Iterable[Global___AlternativePlan] | None = ...,
         late_rate_table_version: _builtins.str = ...,
+        alternatives_temperature: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "baseline_comparison", b"baseline_comparison", "cash_curve", b"cash_curve", "cvar", b"cvar", "decisions", b"decisions", "exceptions", b"exceptions", "expected_cost", b"expected_cost", "late_rate_table_version", b"late_rate_table_version", "objective", b"objective", "worth_of_cash", b"worth_of_cash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "alternatives_temperature", b"alternatives_temperature", "baseline_comparison", b"baseline_comparison", "cash_curve", b"cash_curve", "cvar", b"cvar", "decisions", b"decisions", "exceptions", b"exceptions", "expected_cost", b"expected_cost", "late_rate_table_version", b"late_rate_table_version", "objective", b"objective", "worth_of_cash", b"worth_of_cash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1145,19 +1195,28 @@ class PaymentException(_message.Message):
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     code: _builtins.str
+    """the decisive reason"""
     text: _builtins.str
+    """all reasons"""
+    decision: Global___InvoiceDecision.Action.ValueType
+    part: _builtins.int
+    """as in InvoiceDecision"""
     def __init__(
         self,
         *,
         invoice_id: _builtins.str = ...,
         code: _builtins.str = ...,
         text: _builtins.str = ...,
+        decision: Global___InvoiceDecision.Action.ValueType = ...,
+        part: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "invoice_id", b"invoice_id", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "decision", b"decision", "invoice_id", b"invoice_id", "part", b"part", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1199,10 +1258,13 @@ class AlternativePlan(_message.Message):
     OBJECTIVE_FIELD_NUMBER: _builtins.int
     PROBABILITY_BEST_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     expected_cost: _builtins.float
     cvar: _builtins.float
     objective: _builtins.float
     probability_best: _builtins.float
+    weight: _builtins.float
+    """Boltzmann weight among annealed samples of the undecided invoices at alternatives_temperature, 0 - 1; 0: not sampled."""
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceDecision]:
         """only decisions that differ from the plan"""
@@ -1215,10 +1277,11 @@ class AlternativePlan(_message.Message):
         objective: _builtins.float = ...,
         probability_best: _builtins.float = ...,
         differences: _abc.Iterable[Global___InvoiceDecision] | None = ...,
+        weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cvar", b"cvar", "differences", b"differences", "expected_cost", b"expected_cost", "objective", b"objective", "probability_best", b"probability_best"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cvar", b"cvar", "differences", b"differences", "expected_cost", b"expected_cost", "objective", b"objective", "probability_best", b"probability_best", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

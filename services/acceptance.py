@@ -15,6 +15,7 @@ from typing import Any
 from ray.exceptions import RayError
 
 from actors import logs
+from actors.foresight import Recalled, recall
 from actors.heartbeat import LEASE_S
 from actors.messages import Box, SolveOrder
 from actors.names import SCHEDULER, actor
@@ -31,6 +32,7 @@ from services.kinds import ServiceKind, service_kinds
 from solvers import canonical
 from solvers.errors import FieldViolation, IdempotencyConflict, InvalidProblem, TooBusy
 from solvers.registry import problem_kind
+from solvers.stop import Deadline
 from store.jobs import AcceptedJob, new_job_id
 from store.keys import Principal, Role
 from store.store import Store
@@ -46,7 +48,7 @@ class Accepted:
 
     ``coordinator``: who it was leased to as it was accepted; empty when nobody waits for it. ``store_s``: how long
     storing it took. ``call``: the coordinator's answer to come, where it was asked while the job was being stored, by
-    the name of ``drawn_id``.
+    the name of ``drawn_id``. ``recalling``: a plan prepared in advance, where the problem may have one.
     """
 
     kind: ServiceKind
@@ -61,6 +63,7 @@ class Accepted:
     store_s: float = 0.0
     call: Any = None
     drawn_id: str = ""
+    recalling: Future[Recalled | None] | None = None
 
 
 class Acceptance:
@@ -152,6 +155,7 @@ class Acceptance:
         insurance = (
             self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
         )
+        recalling = self._recalling(order, problem, guard_at_s) if awaited else None
         storing_s = time.monotonic()
         storing = self._background.spawn(in_store(self._store_job, kind, problem, request, order, coordinator))
         try:
@@ -183,6 +187,17 @@ class Acceptance:
             store_s,
             call,
             drawn_id,
+            recalling,
+        )
+
+    def _recalling(self, order: SolveOrder, problem: Any, until_s: float) -> Future[Recalled | None] | None:
+        """A plan that the tenant has prepared for such a problem, so that it is at hand even without a coordinator."""
+        foresight = problem_kind(order.kind).foresight
+        if foresight is None or not foresight.scope(problem):
+            return None
+        stop = Deadline(time.monotonic() + 0.5 * (until_s - time.monotonic()), time.monotonic)
+        return self._insurance.recall(
+            lambda: recall(self._store, order.kind, order.tenant, order.project, problem, stop)
         )
 
     def _convert(self, kind: ServiceKind, request: Any) -> tuple[Any, Policy]:

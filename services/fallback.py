@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from ray.exceptions import RayError
 
 from actors import logs
 from actors.finish import commit, observe
+from actors.foresight import STRATEGY, VERSION, use_json
 from actors.messages import Outcome, Trail
 from actors.names import actor, coordinator_name
 from actors.restore import restore_order
@@ -24,6 +26,7 @@ from services.insurance import Insured, insure
 from services.kinds import service_kinds
 from services.responses import built, stored_response
 from solvers.errors import JobError
+from solvers.problem import Verdict
 from solvers.registry import problem_kind
 from store.decisions import new_decision_id
 from store.leases import JobState
@@ -50,8 +53,7 @@ class Fallback:
             )
         except TimeoutError:
             insured = None
-        report = _report(accepted, insured, reason)
-        outcome = Outcome(insured.plan, report, insured.verdict) if insured else Outcome(None, report)
+        outcome = _outcome(accepted, insured, reason)
         response = await built(accepted, outcome)
         if not accepted.job_id:
             return response
@@ -131,17 +133,38 @@ class Fallback:
                 guard_at_s=until_s,
                 insurance=Future(),
             )
-            report = _report(accepted, insured, Reason.COORDINATOR_UNREACHABLE)
-            self._end_with_in_thread(accepted, Outcome(insured.plan, report))
+            self._end_with_in_thread(accepted, _outcome(accepted, insured, Reason.COORDINATOR_UNREACHABLE))
 
 
-def _report(accepted: Accepted, insured: Insured | None, reason: Reason) -> Report:
-    order, kind = accepted.order, problem_kind(accepted.kind.name)
-    verdict = insured.verdict if insured else None
-    objective = verdict.objective if verdict else None
+def _outcome(accepted: Accepted, insured: Insured | None, reason: Reason) -> Outcome:
+    """The better of the heuristic's plan and one prepared in advance, whichever there is."""
+    recalling = accepted.recalling
+    recalled = recalling.result() if recalling is not None and recalling.done() and not recalling.cancelled() else None
+    plan, verdict = (insured.plan, insured.verdict) if insured is not None else (None, None)
+    kind, seconds = problem_kind(accepted.kind.name), insured.seconds if insured else 0.0
+    who = [Contribution(kind.insurance.name, kind.insurance.version, seconds=seconds)]
+    if recalled is not None and recalled.plan is not None:
+        better = verdict is None or recalled.verdict.objective < verdict.objective
+        gained = verdict.objective - recalled.verdict.objective if better and verdict is not None else 0.0
+        who.append(Contribution(STRATEGY, VERSION, improvement=gained))
+        plan, verdict = (recalled.plan, recalled.verdict) if better else (plan, verdict)
+    began_from = use_json(accepted.kind.name, accepted.problem, recalled, plan)
     bound = insured.bound if insured else None
+    return Outcome(plan, _report(accepted, verdict, bound, tuple(who), seconds, began_from, reason), verdict)
+
+
+def _report(
+    accepted: Accepted,
+    verdict: Verdict | None,
+    bound: float | None,
+    who: tuple[Contribution, ...],
+    seconds: float,
+    began_from: Mapping[str, Any] | None,
+    reason: Reason,
+) -> Report:
+    order = accepted.order
+    objective = verdict.objective if verdict else None
     gap = relative_gap(objective, bound) if objective is not None else None
-    seconds = insured.seconds if insured else 0.0
     return Report(
         job_id=order.job_id,
         decision_id=new_decision_id(datetime.now(UTC)),
@@ -155,7 +178,8 @@ def _report(accepted: Accepted, insured: Insured | None, reason: Reason) -> Repo
         seed=order.policy.seed,
         correlation_id=order.correlation_id,
         finished_at=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        contributions=(Contribution(kind.insurance.name, kind.insurance.version, seconds=seconds),),
+        contributions=who,
         timings=Timings(total_s=time.monotonic() - accepted.received_s, insurance_s=seconds),
         terms=dict(verdict.terms) if verdict else {},
+        began_from=began_from,
     )

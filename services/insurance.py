@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from actors import logs
+from actors.foresight import Recalled
 from actors.metrics import metrics
 from solvers.problem import Verdict
 from solvers.registry import problem_kind
@@ -35,6 +37,10 @@ class Insurance:
         """Begin at once; ``until_s`` is on the monotonic clock of this process."""
         return self._pool.submit(_insure_or_nothing, kind, problem, seed, until_s)
 
+    def recall(self, look: Callable[[], Recalled | None]) -> Future[Recalled | None]:
+        """Look for a plan prepared in advance, beside the heuristic."""
+        return self._pool.submit(_recall_or_nothing, look)
+
     @staticmethod
     def none() -> Future[Insured]:
         """For who does not wait for an answer: coordinators insure such jobs themselves."""
@@ -52,6 +58,15 @@ def _insure_or_nothing(kind: str, problem: Any, seed: int, until_s: float) -> In
     except Exception:  # noqa: BLE001 - the solvers may still answer
         logs.logger().error("insurance_failed", kind=kind, exc_info=True)
         return Insured(None, None, None, 0.0)
+
+
+def _recall_or_nothing(look: Callable[[], Recalled | None]) -> Recalled | None:
+    """A prepared plan that cannot be read costs itself, not the request."""
+    try:
+        return look()
+    except Exception:  # noqa: BLE001 - the heuristic's plan stands
+        logs.logger().error("recall_failed", exc_info=True)
+        return None
 
 
 def insure(kind: str, problem: Any, seed: int, until_s: float) -> Insured:

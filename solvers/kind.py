@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from solvers.foresight import Foresight
 from solvers.kernel import Kernel
 from solvers.problem import JsonObject, P
 from solvers.stop import Stop
@@ -105,6 +106,8 @@ class ProblemKind(Generic[P]):
         How several workers share one large problem; ``None``: they run different strategies or seeds.
     provers
         Names of strategies that prove bounds rather than find plans: one worker runs them where there are several.
+    foresight
+        How plans are prepared for what may come; ``None``: they are not.
     warm
         Compiles and imports everything that a first request would otherwise wait for; called once a process.
     """
@@ -117,4 +120,5 @@ class ProblemKind(Generic[P]):
     reseeded: tuple[str, ...] = ()
     provers: tuple[str, ...] = ()
     scale_out: ScaleOut[P] | None = None
+    foresight: Foresight[P] | None = None
     warm: Callable[[], None] = _nothing

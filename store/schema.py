@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from store.columns import Instant, Json, Serial
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration that these tables are the result of. Kept here so that an open database is checked without Alembic."""
 
 GENESIS_HASH = "sha256:" + "0" * 64
@@ -233,4 +233,20 @@ calibrations = Table(
     Column("values", Json, nullable=False),
     UniqueConstraint("backend", "calibration_id"),
     Index(None, "backend", "seq"),
+)
+
+# Plans computed in advance for what may come. Whose tenant and project they are decides who is shown them.
+prepared_plans = Table(
+    "prepared_plans",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False, unique=True),
+    Column("prepared_by", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "tenant", "project", "kind", "scope", "seq"),
 )

@@ -16,6 +16,7 @@ from store.jobs import Jobs
 from store.keys import Keys
 from store.leases import JobState
 from store.observations import Observations
+from store.prepared import PreparedPlans
 from store.signing import Signer
 
 
@@ -24,7 +25,7 @@ class Store:
 
     Attributes
     ----------
-    jobs, budgets, decisions, artifacts, keys, observations
+    jobs, budgets, decisions, artifacts, keys, observations, prepared
         The rooms of the store, each documented in its own module.
     """
 
@@ -37,6 +38,7 @@ class Store:
         self.decisions = Decisions(database, signer)
         self.keys = Keys(database)
         self.observations = Observations(database)
+        self.prepared = PreparedPlans(database)
 
     @classmethod
     def open(cls, url: str, artifacts_url: str, state_dir: str | Path) -> Store:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from services.cli.output import message_json
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -28,6 +30,7 @@ def answer_json(kind: str, response: Any, customer_of: CustomerOf = str) -> dict
     """The answer as one object; ``bound`` and ``gap`` are null when none is known.
 
     ``routes`` holds `customer_of` of each stop's id; ``payments`` what is paid, with amounts in the invoice's currency;
+    ``exceptions`` what is not, or with a warning, and why, where there is any of that;
     ``samples`` assignments, least energy first.
     """
     report: SolveReport = response.report
@@ -44,7 +47,25 @@ def answer_json(kind: str, response: Any, customer_of: CustomerOf = str) -> dict
         "contributions": [_contribution_json(c) for c in report.contributions],
         "cost_usd": report.cost_usd,
         "elapsed_s": report.timings.total_s,
+        **(_exceptions_json(response) if kind == "invoices" else {}),
+        **_prepared_json(report),
     }
+
+
+def _exceptions_json(response: Any) -> dict[str, Any]:
+    """What is not paid, or with a warning, where there is any of that."""
+    found = [message_json(exception) for exception in response.plan.exceptions]
+    return {"exceptions": found} if found else {}
+
+
+def _prepared_json(report: SolveReport) -> dict[str, Any]:
+    """Plans computed in advance, where there are any: asked for by this request, or begun from by its answer."""
+    found: dict[str, Any] = {}
+    if report.prepared:
+        found["prepared"] = [message_json(plan) for plan in report.prepared]
+    if report.HasField("began_from"):
+        found["began_from"] = message_json(report.began_from)
+    return found
 
 
 def _finite(report: SolveReport, name: str) -> float | None:

@@ -35,6 +35,8 @@ def read_einvoices(path: Path, options: CsvOptions) -> Any:
     found: list[FieldViolation] = []
     if options.columns:
         found.append(FieldViolation("--column", "names columns of a table", "only with .csv"))
+    if options.mapping is not None:
+        found.append(FieldViolation("--mapping", "says how a table is laid out", "only with .csv"))
     invoices, places = [], []
     for name, data in _files(path):
         try:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
+MAX_ROWS = 40
+"""Rows of a table for people; ``--json`` has them all."""
+
 EXIT_OK = 0
 EXIT_REFUSED = 1
 """The service or the verifier said no: bad request, no feasible plan, altered record."""
@@ -149,3 +152,9 @@ def show_error(error: IsinglassError) -> None:
 
 def _count(fields: int) -> str:
     return "1 field is at fault" if fields == 1 else f"{fields} fields are at fault"
+
+
+def say_rest(count: int, what: str) -> None:
+    """A line for the rows that a table of `MAX_ROWS` leaves out."""
+    if count > MAX_ROWS:
+        click.echo(f"... {count:,} {what} in all; --json has them")

@@ -1,4 +1,4 @@
-"""``--plot`` and ``--gantt``: pictures of an answer as SVG."""
+"""``--plot``, ``--gantt`` and ``--discounts``: pictures of an answer as SVG."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ def gantt(question: Question, response: Any) -> str:
     problem = routing.problem_from_message(question.request.problem)
     plan = routing.plan_from_message(problem, response.plan)
     return gantt_svg(problem, plan, problem.verify(plan))
+
+
+def discounts(question: Question, response: Any) -> str:
+    """The discounts that ``response`` takes and misses."""
+    from services.convert import invoices
+    from services.plots_discounts import discounts_svg
+
+    problem = invoices.problem_from_message(question.request.problem)
+    return discounts_svg(problem, invoices.plan_from_message(problem, response.plan))

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.cli.answer import CustomerOf, date_text, is_paid, money, service_level
-from services.cli.output import number_text, print_table
-from services.cli.show_routes import MAX_ROWS, say_rest, shorten, show_routes
+from services.cli.answer import CustomerOf, service_level
+from services.cli.output import MAX_ROWS, number_text, print_table, say_rest, time_text
+from services.cli.show_invoices import show_payments
+from services.cli.show_routes import shorten, show_routes
 
 if TYPE_CHECKING:
     from protos.common_pb2 import Contribution, SolveReport
-    from protos.invoices_pb2 import InvoiceDecision, InvoicePlan, PrioritizeInvoicesResponse
     from protos.sampling_pb2 import SampleResponse
 
 
@@ -24,14 +24,36 @@ def show_answer(kind: str, response: Any, customer_of: CustomerOf = str, *, stop
         if kind == "routing":
             show_routes(response.plan, customer_of, stops=stops)
         elif kind == "invoices":
-            _show_payments(response)
+            show_payments(response)
         else:
             _show_samples(response)
     elif report.violations:
         rows = [(v.constraint, v.entity, number_text(v.amount, 6)) for v in report.violations]
         print_table("Why no plan", ("constraint", "where", "by"), rows[:MAX_ROWS], numeric=("by",))
         say_rest(len(rows), "violations")
+    _show_prepared(report)
     _show_contributions(report)
+
+
+def _show_prepared(report: SolveReport) -> None:
+    """Plans computed in advance: those that this request asked for, and the one that its answer began from."""
+    for plan in report.prepared:
+        until = time_text(plan.expires_at)
+        click.echo(f"prepared for {plan.name} being down: job {plan.job_id}, to be used until {until} UTC")
+    if not report.HasField("began_from"):
+        return
+    used = report.began_from
+    outcome = "keeps no longer every constraint, so it was not used"
+    if used.feasible:
+        last = "and nothing better was found" if used.is_answer else "and improved on"
+        outcome = f"was the first plan, at {number_text(used.objective)}, {last}"
+    made, until = time_text(used.prepared_at), time_text(used.expires_at)
+    click.echo(f"the plan prepared for {used.name} on {made} UTC (job {used.job_id}, until {until} UTC) {outcome}")
+    rows = [(d.entity or "the problem", d.code, d.text) for d in used.differences]
+    if rows:
+        headers = ("what", "code", "differs in")
+        print_table("Since the plan was prepared", headers, rows[:MAX_ROWS], wrap=("differs in",))
+        say_rest(used.differences_total, "differences")
 
 
 def _show_outcome(report: SolveReport) -> None:
@@ -57,80 +79,6 @@ def _show_outcome(report: SolveReport) -> None:
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         click.echo(f"{name:{width}}  {text}")
-
-
-def _show_payments(response: PrioritizeInvoicesResponse) -> None:
-    from protos.invoices_pb2 import InvoiceDecision
-
-    plan = response.plan
-    runs: dict[tuple[str, str], list[float]] = {}
-    actions: dict[str, int] = {}
-    for decision in plan.decisions:
-        action = InvoiceDecision.Action.Name(decision.decision)
-        actions[action] = actions.get(action, 0) + 1
-        if is_paid(decision):
-            key = (date_text(decision.requested_execution_date), decision.payment_amount.currency_code)
-            run = runs.setdefault(key, [0, 0.0, 0.0])
-            run[0] += 1
-            run[1] += money(decision.payment_amount)
-            run[2] += money(decision.discount_taken)
-    rows = [
-        (date, currency, str(round(count)), f"{paid:,.2f}", f"{discount:,.2f}")
-        for (date, currency), (count, paid, discount) in sorted(runs.items())
-    ]
-    headers = ("payment run", "currency", "payments", "paid", "discount")
-    print_table("Payments", headers, rows[:MAX_ROWS], numeric=("payments", "paid", "discount"))
-    say_rest(len(rows), "payment runs")
-    click.echo("decisions: " + ", ".join(f"{count} {action}" for action, count in sorted(actions.items())))
-    if plan.baseline_comparison:
-        compared = [
-            (
-                b.rule,
-                number_text(b.objective) if b.HasField("objective") else "no feasible plan",
-                number_text(b.saved) if b.HasField("saved") else "",
-            )
-            for b in plan.baseline_comparison
-        ]
-        print_table(
-            "Against rules in use", ("rule", "objective", "saved by this plan"), compared, numeric=("objective",)
-        )
-    _show_why(plan)
-
-
-def _show_why(plan: InvoicePlan) -> None:
-    """What cash would be worth, what is not paid and why, and what else would do nearly as well."""
-    worth = [(date_text(w.date), w.account_id, f"{w.worth:.4f}") for w in plan.worth_of_cash]
-    if worth:
-        headers = ("from", "account", "one more unit of cash saves")
-        print_table("Worth of cash", headers, worth[:MAX_ROWS], numeric=headers[2:])
-        say_rest(len(worth), "dates")
-    if plan.exceptions:
-        rows = [(e.invoice_id, e.code, e.text) for e in plan.exceptions]
-        print_table("Not paid or with a warning", ("invoice", "code", "reason"), rows[:MAX_ROWS])
-        say_rest(len(rows), "exceptions")
-    if plan.alternatives:
-        others = [
-            (
-                number_text(a.objective),
-                number_text(a.expected_cost),
-                number_text(a.cvar),
-                f"{100 * a.probability_best:.1f} %",
-                "; ".join(_change(d) for d in a.differences),
-            )
-            for a in plan.alternatives
-        ]
-        columns = ("objective", "expected cost", "CVaR", "best in", "differs in")
-        print_table("Alternatives", columns, others, numeric=columns[:4], wrap=columns[4:])
-
-
-def _change(decision: InvoiceDecision) -> str:
-    """What an alternative does with an invoice."""
-    from protos.invoices_pb2 import InvoiceDecision
-
-    part = f" part {decision.part}" if decision.part else ""
-    if is_paid(decision):
-        return f"{decision.invoice_id}{part} on {date_text(decision.requested_execution_date)}"
-    return f"{decision.invoice_id}{part} {InvoiceDecision.Action.Name(decision.decision)}"
 
 
 def _show_samples(response: SampleResponse) -> None:

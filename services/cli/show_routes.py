@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import click
-
 from services.cli.answer import CustomerOf
-from services.cli.output import number_text, print_table
+from services.cli.output import MAX_ROWS, number_text, print_table, say_rest
 
 if TYPE_CHECKING:
     from protos.routing_pb2 import RoutingPlan
-
-MAX_ROWS = 40
-"""Rows of a table for people; ``--json`` has them all."""
 
 
 def show_routes(plan: RoutingPlan, customer_of: CustomerOf = str, *, stops: bool = False) -> None:
@@ -100,9 +95,3 @@ def _clock(seconds: float) -> str:
 def shorten(names: list[str], most: int = 8) -> str:
     """The first and the last of ``names`` as one line."""
     return " ".join(names if len(names) <= most else [*names[: most - 2], "...", names[-1]])
-
-
-def say_rest(count: int, what: str) -> None:
-    """Tell of rows that a table left out."""
-    if count > MAX_ROWS:
-        click.echo(f"... {count:,} {what} in all; --json has them")

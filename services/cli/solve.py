@@ -14,7 +14,7 @@ from services.cli import progress
 from services.cli.answer import answer_json
 from services.cli.output import EXIT_OK, EXIT_REFUSED, note, print_json
 from services.cli.payments import PaymentOptions, payment_options, write_payments
-from services.cli.plot import Picture, gantt, svg, write_plot
+from services.cli.plot import Picture, discounts, gantt, svg, write_plot
 from services.cli.policy import PolicyOptions, policy_options
 from services.cli.read import KINDS, Question, read_file
 from services.cli.route_files import answer, check_outputs, geojson, read_routes, sol
@@ -66,6 +66,12 @@ def _output(option: str, text: str) -> Callable[[Decorated], Decorated]:
     help="A plan to improve, of routes: .sol, or .json with routes, as --answer or --json write it.",
 )
 @click.option("--stops", is_flag=True, help="Show each stop of the routes: arrival, wait, load, slack.")
+@click.option(
+    "--discounts",
+    "discounts_path",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the discounts taken and missed, of invoices, as SVG.",
+)
 @_JSON
 @click.pass_obj
 def solve(
@@ -81,6 +87,7 @@ def solve(
     answer_path: Path | None,
     initial_path: Path | None,
     stops: bool,
+    discounts_path: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -100,9 +107,14 @@ def solve(
     if initial_path is not None:
         routes = read_routes(initial_path, question)
         question.request.problem.initial_plan.CopyFrom(InitialPlan(routes=routes))
+    if discounts_path is not None and question.kind != "invoices":
+        raise click.UsageError(
+            f"--discounts draws invoices, and {path} holds a problem of kind {question.kind}; leave it out"
+        )
     payments = PaymentOptions(**{f.name: options[f.name] for f in fields(PaymentOptions)})
     payments.check(question.kind)
-    files = ((svg, plot_path), (gantt, gantt_path), (sol, sol_path), (geojson, geojson_path), (answer, answer_path))
+    pictures = ((svg, plot_path), (gantt, gantt_path), (discounts, discounts_path))
+    files = (*pictures, (sol, sol_path), (geojson, geojson_path), (answer, answer_path))
     return _run(session, question, _policy(options), files, payments, as_json=as_json, stops=stops)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from services.cli.parameters import Label
 from solvers.errors import FieldViolation, InvalidProblem
+
+if TYPE_CHECKING:
+    from solvers.invoices.csv_layout import Layout
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -23,6 +26,7 @@ _REPEATABLE = {
     "opening_balance",
     "overdraft_limit",
     "overdraft_rate",
+    "prepare_for",
     "scenario",
     "supplier_cap",
 }
@@ -41,11 +45,14 @@ class CsvOptions:
         Pairs of a setting and its value, as the ``# key: value`` lines above a table's header.
     columns
         Pairs of a name in the file's header and the documented one.
+    mapping
+        A mapping file, see `solvers.invoices.csv_layout`.
 
     """
 
     settings: tuple[tuple[str, str], ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
+    mapping: Path | None = None
 
 
 def csv_options(function: FunctionT) -> FunctionT:
@@ -56,7 +63,13 @@ def csv_options(function: FunctionT) -> FunctionT:
     columns = click.option(
         "--column", "columns", type=Label(), multiple=True, help="Column of a .csv: Amount=amount_due. Repeatable."
     )
-    return settings(columns(function))
+    mapping = click.option(
+        "--mapping",
+        "mapping",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="How a .csv is laid out, as TOML or JSON: its columns, delimiter, dates, settings.",
+    )
+    return settings(columns(mapping(function)))
 
 
 def read_table(path: Path, options: CsvOptions) -> Any:
@@ -74,13 +87,32 @@ def read_table(path: Path, options: CsvOptions) -> Any:
     from solvers.invoices.canonical import problem_to_json
     from solvers.invoices.csv_reader import read_csv
 
-    head = "".join(f"# {key}: {value}\n" for key, value in options.settings)
-    replaced = {key for key, _ in options.settings} - _REPEATABLE
+    layout = _layout(options.mapping)
+    given = {key for key, _ in options.settings} - _REPEATABLE
+    lines = [(f"{options.mapping}, settings.{key}", key, value) for key, value in layout.settings if key not in given]
+    lines += [(f"--set number {n}", key, value) for n, (key, value) in enumerate(options.settings, start=1)]
+    head = "".join(f"# {key}: {value}\n" for _, key, value in lines)
+    replaced = {key for _, key, _ in lines} - _REPEATABLE
     try:
-        problem = read_csv(head.encode() + _without(path.read_bytes(), replaced), dict(options.columns))
+        problem = read_csv(head.encode() + _without(path.read_bytes(), replaced), dict(options.columns), layout)
     except InvalidProblem as error:
-        raise InvalidProblem([_placed(violation, len(options.settings)) for violation in error.violations]) from None
+        places = [place for place, _, _ in lines]
+        raise InvalidProblem([_placed(violation, places) for violation in error.violations]) from None
     return ParseDict(problem_to_json(problem), InvoiceProblem())
+
+
+def _layout(path: Path | None) -> Layout:
+    """The layout in a mapping file; faults are named by the file, line and column."""
+    from solvers.invoices.csv_layout import Layout, read_layout
+    from solvers.invoices.csv_reader import COLUMNS
+    from solvers.invoices.csv_settings import SETTINGS
+
+    if path is None:
+        return Layout()
+    try:
+        return read_layout(path.read_bytes(), COLUMNS, SETTINGS)
+    except InvalidProblem as error:
+        raise InvalidProblem([replace(v, path=f"{path}, {v.path}") for v in error.violations]) from None
 
 
 def _without(table: bytes, keys: set[str]) -> bytes:
@@ -95,11 +127,11 @@ def _without(table: bytes, keys: set[str]) -> bytes:
     return b"\n".join(lines)
 
 
-def _placed(violation: FieldViolation, added: int) -> FieldViolation:
-    """``violation`` by the file's own line, or by the option at fault."""
+def _placed(violation: FieldViolation, places: list[str]) -> FieldViolation:
+    """``violation`` by the file's own line, or by what set it before the file, in ``places``."""
 
     def place(match: re.Match[str]) -> str:
         line = int(match[1])
-        return f"--set number {line}" if line <= added else f"line {line - added}"
+        return places[line - 1] if line <= len(places) else f"line {line - len(places)}"
 
-    return FieldViolation(_LINE.sub(place, violation.path), violation.problem, violation.allowed)
+    return replace(violation, path=_LINE.sub(place, violation.path))

@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, money_pb2
 
 from protos import invoices_pb2
-from solvers.invoices.alternatives import alternatives
+from solvers.invoices.alternatives import alternatives, core_of, temperature
 from solvers.invoices.calendars import to_date
 from solvers.invoices.canonical import plan_from_json, plan_to_json, problem_from_json, problem_to_json
 from solvers.invoices.model import model_of
@@ -173,8 +173,15 @@ def plan_to_message(problem: InvoiceProblem, plan: InvoicePlan, verdict: Verdict
         message.late_rate_table_version = problem.late_rate_table.version
     for decision in found:
         if decision.action != "PAY" or decision.checks_not_performed:
-            code, text = decision.reasons[0]
-            message.exceptions.add(invoice_id=decision.invoice_id, code=code, text=text)
+            # Of a payment only what it lacks is a warning; of what is not paid every reason is told.
+            said = decision.reasons if decision.action != "PAY" else decision.reasons[:1]
+            message.exceptions.add(
+                invoice_id=decision.invoice_id,
+                code=said[0][0],
+                text="; ".join(text for _, text in said),
+                decision=invoices_pb2.InvoiceDecision.Action.Value(decision.action),
+                part=decision.part,
+            )
     return message
 
 
@@ -182,12 +189,16 @@ def _add_alternatives(
     problem: InvoiceProblem, plan: InvoicePlan, relaxed: Relaxation, message: invoices_pb2.InvoicePlan
 ) -> None:
     """Other good plans, each by the decisions in which it differs."""
+    core = core_of(model_of(problem), plan, relaxed)
+    if core is not None:
+        message.alternatives_temperature = temperature(core, relaxed)
     for other in alternatives(problem, plan, relaxed):
         entry = message.alternatives.add(
             objective=other.objective,
             expected_cost=other.expected_cost,
             cvar=other.cvar,
             probability_best=other.probability_best,
+            weight=other.weight,
         )
         said = decisions(problem, other.plan, only=other.items)
         entry.differences.extend(decision_message(problem, decision) for decision in said)

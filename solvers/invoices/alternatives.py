@@ -1,4 +1,4 @@
-"""Other good plans: the best joint moves of the least decided items, and how likely each is to turn out best."""
+"""Other good plans: joint moves and annealed samples of the least decided items, and how likely each is to be best."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from solvers.invoices.local_search import feasible_now, move
 from solvers.invoices.model import Model, model_of
 from solvers.invoices.plan import NEVER, InvoicePlan
 from solvers.invoices.relaxation import Relaxation
+from solvers.invoices.sampling import BURN_IN, NO_OPTION, STEPS, Core, sample
 
 if TYPE_CHECKING:
     from solvers.invoices.problem import InvoiceProblem
@@ -23,6 +24,14 @@ IntArray = npt.NDArray[np.int64]
 CORE_ITEMS = 10
 OPTIONS = 4
 DRAWS = 2_000
+MOVES_JUDGED = 6
+SAMPLES_JUDGED = 6
+"""Plans of each source that the futures choose from."""
+
+SAMPLING_WORK = 4_000_000
+"""Accounts x runs x scenarios x moves that the samples may take: some 8 ms."""
+
+MOST_REPLICAS = 32
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,8 @@ class Alternative:
         alternatives and the chosen plan.
     items
         Where it differs from the chosen plan.
+    weight
+        Its Boltzmann weight among the samples of the core, 0 - 1; 0 when no sample ended in it.
     """
 
     plan: InvoicePlan
@@ -46,6 +57,7 @@ class Alternative:
     cvar: float
     probability_best: float
     items: tuple[int, ...]
+    weight: float = 0.0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -96,48 +108,106 @@ def alternatives(
 ) -> list[Alternative]:
     """At most ``count`` other plans near ``plan``, which must be feasible, the best first.
 
-    They differ from it in one or two of the items that the prices leave least decided.
+    They differ from it in the items that the prices leave least decided: the best moves of one or two of them, and
+    plans sampled by their Boltzmann weight. Of all these, those most likely to turn out best are told.
     """
     model = model_of(problem)
+    core = core_of(model, plan, relaxed)
+    if core is None:
+        return []
+    found = _best_moves(core)
+    heat = temperature(core, relaxed)
+    size = model.liquidity.available_minor.size * len(core.items) * (STEPS + BURN_IN)
+    drawn = sample(core, heat, int(min(MOST_REPLICAS, max(8, SAMPLING_WORK // size))), seed)
+    weights = {core.plan_of(state): float(share) for state, share in zip(drawn.states, drawn.weight, strict=True)}
+    by_energy = np.argsort(drawn.energy, kind="stable")[:SAMPLES_JUDGED]
+    found += [core.plan_of(drawn.states[k]) for k in by_energy.tolist()]
+    # In the order of cost, so that of equally likely plans the cheaper ones are told.
+    pool = sorted((other for other in dict.fromkeys(found) if other != plan), key=model.objective)
+    costs = future_costs(model, [plan, *pool], seed)
+    chance = _shares(costs)
+    chosen = sorted(sorted(range(len(pool)), key=lambda k: (-chance[k + 1], k))[:count])
+    kept = _shares(costs[[0, *(k + 1 for k in chosen)]])[1:]
+    return _judged(model, plan, [pool[k] for k in chosen], kept, weights)
+
+
+def core_of(model: Model, plan: InvoicePlan, relaxed: Relaxation) -> Core | None:
+    """The least decided items with their best options at the prices, what ``plan`` does among them; ``None``: none."""
     order = np.argsort(relaxed.regret, kind="stable")
     items = order[np.isfinite(relaxed.regret[order])][:CORE_ITEMS]
     if not len(items):
-        return []
-    run = np.full((len(items), OPTIONS), -2, dtype=np.int64)
+        return None
+    run = np.full((len(items), OPTIONS), NO_OPTION, dtype=np.int64)
     account = np.full((len(items), OPTIONS), NEVER, dtype=np.int64)
     for row, item in enumerate(items.tolist()):
-        for column, choice in enumerate(relaxed.ranked_choices(model, item, OPTIONS)):
+        own = (int(plan.account_index[item]), int(plan.date_index[item]))
+        options = [own, *(choice for choice in relaxed.ranked_choices(model, item, OPTIONS) if choice != own)]
+        for column, choice in enumerate(options[:OPTIONS]):
             account[row, column], run[row, column] = choice
-    out = np.full((len(items), OPTIONS, len(items), OPTIONS), np.inf)
+    return Core(model, plan, items, run, account)
+
+
+def temperature(core: Core, relaxed: Relaxation) -> float:
+    """A quarter of what deciding an item of the core otherwise typically costs (base units).
+
+    At the whole of it about half of the items would be decided otherwise in every sample, and no plan stand out.
+    """
+    regret = relaxed.regret[core.items]
+    typical = float(np.median(regret[regret > 0])) if (regret > 0).any() else 0.0
+    return max(typical / 4, 1e-7 * max(1.0, abs(core.model.objective(core.plan))))
+
+
+def _best_moves(core: Core) -> list[InvoicePlan]:
+    """The best feasible moves of one or two items of the core."""
+    model, plan, items = core.model, core.plan, core.items
     options, liquidity = model.options, model.liquidity
+    out = np.full((len(items), OPTIONS, len(items), OPTIONS), np.inf)
     date, where = plan.date_index.astype(np.int64), plan.account_index.astype(np.int64)
     _price(
-        items, run, account, options.cost, options.never, options.cash_minor, liquidity.cap_minor,
+        items, core.run, core.account, options.cost, options.never, options.cash_minor, liquidity.cap_minor,
         model.cumulated(plan), model.caps.limit_minor - model.cap_use(plan), model.caps.member,
         model.columns.base_minor, date, where, liquidity.cvar_limit, *liquidity_arguments(liquidity), out,
     )  # fmt: skip
-    found: list[tuple[InvoicePlan, tuple[int, ...]]] = []
-    for flat in np.argsort(out, axis=None, kind="stable")[:count].tolist():
+    found: list[InvoicePlan] = []
+    for flat in np.argsort(out, axis=None, kind="stable")[:MOVES_JUDGED].tolist():
         m, p, n, q = (int(k) for k in np.unravel_index(flat, out.shape))
         if not np.isfinite(out[m, p, n, q]):
             break
-        dates, accounts = plan.date_index.copy(), plan.account_index.copy()
-        dates[items[m]], accounts[items[m]] = run[m, p], account[m, p]
+        state = np.zeros(len(items), dtype=np.int64)  # the first option of each is what the plan does
+        state[m] = p
         if n > m:
-            dates[items[n]], accounts[items[n]] = run[n, q], account[n, q]
-        found.append((InvoicePlan(dates, accounts), tuple(sorted({int(items[m]), int(items[n])}))))
-    chance = best_chances(model, [plan, *(other for other, _ in found)], seed)[1:]
+            state[n] = q
+        found.append(core.plan_of(state))
+    return found
+
+
+def _judged(
+    model: Model, plan: InvoicePlan, others: list[InvoicePlan], chance: list[float], weights: dict[InvoicePlan, float]
+) -> list[Alternative]:
+    """What each of ``others`` costs and where it differs."""
+    liquidity = model.liquidity
     judged = []
-    for (other, differs), share in zip(found, chance, strict=True):
-        cvar = liquidity.cvar(model.cumulated(other))
-        objective = model.objective(other)
+    for other, share in zip(others, chance, strict=True):
+        cvar, objective = liquidity.cvar(model.cumulated(other)), model.objective(other)
+        differs = (other.date_index != plan.date_index) | (other.account_index != plan.account_index)
+        items = tuple(np.flatnonzero(differs).tolist())
         expected = objective - liquidity.cvar_weight * cvar
-        judged.append(Alternative(other, objective, expected, cvar, share, differs))
+        judged.append(Alternative(other, objective, expected, cvar, share, items, weights.get(other, 0.0)))
     return judged
 
 
 def best_chances(model: Model, plans: list[InvoicePlan], seed: int) -> list[float]:
-    """Share of sampled futures in which each plan costs least; of equals the first.
+    """Share of sampled futures in which each plan costs least; of equals the first."""
+    return _shares(future_costs(model, plans, seed))
+
+
+def _shares(costs: FloatArray) -> list[float]:
+    best = costs.argmin(axis=0)
+    return [float((best == k).mean()) for k in range(len(costs))]
+
+
+def future_costs(model: Model, plans: list[InvoicePlan], seed: int) -> FloatArray:
+    """What each plan costs in each sampled future but for what they have in common, shape (plans, `DRAWS`).
 
     A future is an inflow scenario and, for every unverified payment, whether it was invalid. The shortfall of a
     scenario counts at ``cvar_weight``.
@@ -160,5 +230,4 @@ def best_chances(model: Model, plans: list[InvoicePlan], seed: int) -> list[floa
         by_scenario = by_scenario + liquidity.cvar_weight * liquidity.shortfall(cumulated)
         certain = model.linear_cost(plan) - float(columns.expected_loss[risky][paid[risky]].sum())
         costs[k] = certain + by_scenario[scenario] + invalid @ (loss * paid[risky])
-    best = costs.argmin(axis=0)
-    return [float((best == k).mean()) for k in range(len(plans))]
+    return costs

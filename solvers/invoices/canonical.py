@@ -15,10 +15,12 @@ from solvers.invoices.records import (
     DEFAULT_CVAR_ALPHA,
     DEFAULT_P_INVALID,
     DEFAULT_PARTIAL_PARTS,
+    DEFAULT_VALID_DAYS,
     MATCH_NOT_ASKED,
     NORMAL,
     NOT_PERFORMED,
     BankAccount,
+    ExpectedOutage,
     InflowScenario,
     Invoice,
     LatePayment,
@@ -174,6 +176,16 @@ def supplier_to_json(supplier: Supplier) -> JsonObject:
     return out
 
 
+def outage_to_json(outage: ExpectedOutage, base: str) -> JsonObject:
+    """An outage to be ready for."""
+    out: JsonObject = {"services_down": list(outage.services_down)}
+    if outage.max_unverified_minor is not None:
+        out["max_unverified_exposure"] = money_json(outage.max_unverified_minor, base)
+    if outage.valid_days != DEFAULT_VALID_DAYS:
+        out["valid_days"] = outage.valid_days
+    return out
+
+
 def problem_to_json(problem: InvoiceProblem) -> JsonObject:
     """The canonical JSON of ``problem``."""
     currency_of = {account.account_id: account.currency for account in problem.bank_accounts}
@@ -217,6 +229,7 @@ def problem_to_json(problem: InvoiceProblem) -> JsonObject:
             "mode": None if problem.mode == NORMAL else problem.mode,
             "services_down": list(problem.services_down),
             "reconcile_by": None if problem.reconcile_by_day is None else date_json(problem.reconcile_by_day),
+            "prepare_for": [outage_to_json(outage, problem.base_currency) for outage in problem.prepare_for],
         }
     )
 

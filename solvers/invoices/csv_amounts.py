@@ -14,6 +14,9 @@ from solvers.problem import JsonObject
 SPACES = "\u0020\u00a0\u202f\u2009'\u2019"
 """What groups digits without ever being a decimal mark."""
 
+LAST_DAY = 84_005
+"""Day number of 2199-12-31."""
+
 
 class Unreadable(ValueError):
     """A cell that cannot be read; the message says what is allowed."""
@@ -101,7 +104,7 @@ def parse_day(cell: str) -> int:
         day = (date(*map(int, parts)) - EPOCH).days
     except ValueError:
         raise Unreadable(allowed) from None
-    if not 0 <= day <= 84_005:
+    if not 0 <= day <= LAST_DAY:
         raise Unreadable("a date from 1970 to 2199")
     return day
 

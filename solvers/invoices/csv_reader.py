@@ -14,7 +14,8 @@ from typing import Any
 
 from solvers.errors import FieldViolation, InvalidProblem
 from solvers.invoices.calendars import to_date
-from solvers.invoices.csv_amounts import Unreadable, decimal_mark, money_of, parse_amount, parse_day
+from solvers.invoices.csv_amounts import Unreadable, decimal_mark, money_of, parse_amount
+from solvers.invoices.csv_layout import Layout
 from solvers.invoices.csv_settings import settings_json, split_settings, without_empty
 from solvers.invoices.parse import parse_problem
 from solvers.invoices.problem import InvoiceProblem
@@ -37,7 +38,9 @@ NO = {"no", "false", "0", "n", ""}
 CHECK_COLUMNS = ("check_type", "status", "checked_at", "p_invalid", "recovery_rate", "loss_if_invalid")
 
 
-def read_csv(data: bytes | str, mapping: Mapping[str, str] | None = None) -> InvoiceProblem:
+def read_csv(
+    data: bytes | str, mapping: Mapping[str, str] | None = None, layout: Layout | None = None
+) -> InvoiceProblem:
     """The problem in a CSV file.
 
     Parameters
@@ -45,14 +48,17 @@ def read_csv(data: bytes | str, mapping: Mapping[str, str] | None = None) -> Inv
     data
         The file; bytes are UTF-8, or Windows-1252 where they are not.
     mapping
-        From the file's own header names to those documented.
+        From the file's own header names to those documented; wins over the layout's columns.
+    layout
+        How else the file differs from what is documented.
 
     Raises
     ------
     solvers.errors.InvalidProblem
         Naming every fault, with paths such as ``line 17, column amount_due``.
     """
-    return _File(_decode(data), dict(mapping or {})).problem()
+    layout = layout or Layout()
+    return _File(_decode(data), {**layout.columns, **(mapping or {})}, layout).problem()
 
 
 def _decode(data: bytes | str) -> str:
@@ -70,18 +76,27 @@ class _File:
 
     text: str
     mapping: dict[str, str]
+    layout: Layout
     found: list[FieldViolation] = field(default_factory=list)
+    theirs: dict[str, str] = field(default_factory=dict)
+    """The file's own name of each documented column that it calls otherwise."""
 
     def fault(self, line: int, column: str, problem: str, allowed: str) -> None:
         """Note a bad cell."""
-        self.found.append(FieldViolation(f"line {line}, column {column}", problem, allowed))
+        self.found.append(FieldViolation(self.place(line, column), problem, allowed))
+
+    def place(self, line: int, column: str) -> str:
+        """A cell, by the file's own header."""
+        own = self.theirs.get(column, column)
+        return f"line {line}, column {own}" + (f" ({column})" if own != column else "")
 
     def problem(self) -> InvoiceProblem:
         """Read everything, then judge everything."""
         settings, body, first_line = split_settings(self.text, self.found)
         header, rows = self._table(body, first_line)
         cells = (row.get(name, "") for _, row in rows for name in AMOUNTS)
-        chosen = next((value for key, value, _ in settings if key == "decimal_mark"), "").strip()
+        own = next((value for key, value, _ in settings if key == "decimal_mark"), "").strip()
+        chosen = self.layout.decimal_mark or own
         self.mark = chosen if chosen in {".", ","} else decimal_mark(cells)
         self.lines = [line for line, _ in rows]
         data = settings_json(settings, self.mark or ".", self.found)
@@ -100,11 +115,18 @@ class _File:
         """The header in documented names, and (line, cells) of each row."""
         if not body:
             raise InvalidProblem([FieldViolation(f"line {first_line}", "has no header", ", ".join(NEEDED))])
-        delimiter = max(",;\t|", key=body[0].count)
+        delimiter = self.layout.delimiter or max(",;\t|", key=body[0].count)
         reader = csv.reader(StringIO("\n".join(body) + "\n"), delimiter=delimiter)
-        header = [self.mapping.get(name.strip(), name.strip()).lower() for name in next(reader)]
-        seen: set[str] = set()
-        for name in header:
+        names = [name.strip() for name in next(reader)]
+        header = ["" if n in self.layout.ignored else self.mapping.get(n, n).lower() for n in names]
+        for name in self.mapping:
+            if name not in names:
+                self.fault(first_line, name, "is mapped, but not in the header", f"one of {', '.join(names)}")
+        self.theirs = {ours: n for ours, n in zip(header, names, strict=True) if ours in COLUMNS and ours != n.lower()}
+        seen: set[str] = set(self.layout.constants)
+        for name, theirs in zip(header, names, strict=True):
+            if theirs in self.layout.ignored:
+                continue
             if name not in COLUMNS:
                 self.fault(first_line, name or "(empty)", "is not a column", ", ".join(sorted(COLUMNS)))
             if name in seen:
@@ -124,10 +146,13 @@ class _File:
                     problem = f"has {len(cells)} cells"
                     self.found.append(FieldViolation(f"line {line}", problem, f"{len(header)}, as the header"))
                 pairs = zip(header, cells, strict=False)
-                rows.append((line, {name: cell.strip() for name, cell in pairs}))
+                row = {**self.layout.constants, **{name: cell.strip() for name, cell in pairs if name}}
+                for name, meaning in self.layout.values.items():
+                    row[name] = meaning.get(row.get(name, ""), row.get(name, ""))
+                rows.append((line, row))
         except csv.Error as error:
             self.found.append(FieldViolation(f"line {start}", f"cannot be read: {error}", "CSV"))
-        return header, rows
+        return [*header, *self.layout.constants], rows
 
     # Rows
 
@@ -146,7 +171,7 @@ class _File:
             if wish.lower() in YES:
                 must.append({"invoice_id": row.get("invoice_id", "")})
             elif wish.lower() not in NO:
-                by = cell.parsed("must_pay", parse_day)
+                by = cell.parsed("must_pay", self.layout.day)
                 must.append(
                     {"invoice_id": row.get("invoice_id", "")} | ({} if by is None else {"by_date": date_json(by)})
                 )
@@ -163,9 +188,8 @@ class _File:
             last = (inside[2] or "").split(".")
             name = next((part for part in reversed(last) if part in COLUMNS), last[0].split("[")[0])
             column = "currency" if violation.path.endswith("currency_code") else name
-            return FieldViolation(
-                f"line {self.lines[int(inside[1])]}, column {column}", violation.problem, violation.allowed
-            )
+            where = self.place(self.lines[int(inside[1])], column)
+            return FieldViolation(where, violation.problem, violation.allowed)
         return violation
 
 
@@ -207,13 +231,13 @@ class _Cells:
         row, currency = self.row, self.row.get("currency", "").upper()
         out: JsonObject = {name: row.get(name, "") for name in TEXTS if name != "currency"}
         for name in ("issue_date", "payment_due_date", "earliest_payment_date"):
-            day = self.parsed(name, parse_day)
+            day = self.parsed(name, self.file.layout.day)
             if day is not None:
                 out[name] = date_json(day)
         out["amount_due"] = self.money("amount_due", currency)
         percent, apr = self.number("settlement_discount_percent"), self.number("dynamic_apr")
         if percent is not None or apr is not None or row.get("discount_due_date"):
-            until = self.parsed("discount_due_date", parse_day)
+            until = self.parsed("discount_due_date", self.file.layout.day)
             term: JsonObject = {} if until is None else {"discount_due_date": date_json(until)}
             term |= {} if percent is None else {"settlement_discount_percent": percent}
             out["payment_terms"] = [term | ({} if apr is None else {"dynamic_apr": apr})]
@@ -233,7 +257,7 @@ class _Cells:
             check = {
                 "check_type": row.get("check_type") or "validation",
                 "status": row.get("status", "").upper() or None,
-                "checked_at": self.parsed("checked_at", _moment),
+                "checked_at": self.parsed("checked_at", lambda text: _moment(text, self.file.layout)),
                 "p_invalid": self.number("p_invalid"),
                 "recovery_rate": self.number("recovery_rate"),
                 "loss_if_invalid": self.money("loss_if_invalid", currency),
@@ -242,11 +266,11 @@ class _Cells:
         return out
 
 
-def _moment(text: str) -> str:
+def _moment(text: str, layout: Layout) -> str:
     """A moment as RFC 3339; a date alone is its first second in UTC."""
     if TIMESTAMP.fullmatch(text):
         return text
     try:
-        return f"{to_date(parse_day(text)).isoformat()}T00:00:00Z"
+        return f"{to_date(layout.day(text)).isoformat()}T00:00:00Z"
     except Unreadable as error:
         raise Unreadable(f"{error}, or a moment such as 2026-03-01T17:30:00Z") from None

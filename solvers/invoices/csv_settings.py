@@ -22,7 +22,7 @@ SETTINGS = (
     "as_of_date", "horizon_end_date", "payment_run_dates", "base_currency", "decimal_mark", "account", "min_balance",
     "overdraft_limit", "overdraft_rate", "opening_balance", "opportunity_rate", "scenario", "inflow", "exchange_rate",
     "cvar_alpha", "cvar_weight", "cvar_limit", "max_unverified_exposure", "criticality_rate", "default_p_invalid",
-    "supplier_cap", "calendar", "mode", "services_down", "reconcile_by", "partial_parts", "problem",
+    "supplier_cap", "calendar", "mode", "services_down", "reconcile_by", "prepare_for", "partial_parts", "problem",
 )  # fmt: skip
 Setting = tuple[str, str, int]
 """Key, value and line."""
@@ -160,6 +160,21 @@ class _Lines:
             data[key] = value.upper()
         elif key == "services_down":
             data[key] = words
+        elif key == "prepare_for":
+            data.setdefault(key, []).append(self._outage(words))
+
+    def _outage(self, words: list[str]) -> JsonObject:
+        """``CHECK_TYPE ... [exposure=AMOUNT] [days=DAYS]``."""
+        outage: JsonObject = {"services_down": [word for word in words if "=" not in word]}
+        for word in words:
+            name, equals, value = word.partition("=")
+            if equals and name == "exposure":
+                outage["max_unverified_exposure"] = money_of(self._plain([value]), self.base)
+            elif equals and name == "days":
+                outage["valid_days"] = float(self._plain([value]))
+            elif equals:
+                raise Unreadable("check types, and perhaps exposure=AMOUNT and days=DAYS")
+        return outage
 
     def _plain(self, words: Sequence[str]) -> Decimal:
         return parse_amount("".join(words), self.mark)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from solvers.invoices import canonical
 from solvers.invoices.core import build_core
 from solvers.invoices.engine import EngineStrategy
+from solvers.invoices.foresight import InvoiceForesight
 from solvers.invoices.highs_strategy import HighsStrategy
 from solvers.invoices.insurance import InsuranceStrategy
 from solvers.invoices.plan import InvoicePlan
@@ -27,5 +28,6 @@ KIND: ProblemKind[InvoicePlan] = ProblemKind(
     insurance=InsuranceStrategy(),
     strategies=(EngineStrategy(), HighsStrategy()),
     kernel=build_core,
+    foresight=InvoiceForesight(),
     warm=warm,
 )

@@ -13,6 +13,7 @@ from solvers.invoices.records import (
     DEFAULT_CVAR_ALPHA,
     DEFAULT_P_INVALID,
     DEFAULT_PARTIAL_PARTS,
+    DEFAULT_VALID_DAYS,
     DEGRADED,
     MATCH_NOT_ASKED,
     MATCH_STATUSES,
@@ -21,6 +22,7 @@ from solvers.invoices.records import (
     RECONCILE,
     BankAccount,
     ExchangeRate,
+    ExpectedOutage,
     Inflow,
     InflowScenario,
     Invoice,
@@ -56,6 +58,7 @@ def parse_problem(data: Any) -> InvoiceProblem:
         "mode": reader.choice("mode", (NORMAL, DEGRADED, RECONCILE), NORMAL),
         "services_down": reader.texts("services_down"),
         "reconcile_by_day": reader.date("reconcile_by"),
+        "prepare_for": reader.records("prepare_for", lambda child: _outage(child, base)),
     }
     liquidity = reader.child("liquidity")
     accounts = liquidity.records("bank_accounts", _account)
@@ -218,6 +221,15 @@ def _cap(reader: Reader, base: str) -> SupplierCap:
     if amount is None and reader.data.get("amount") is None:
         reader.fault("amount", "is missing", "an amount of money")
     return SupplierCap(reader.text("supplier_id"), amount or 0)
+
+
+def _outage(reader: Reader, base: str) -> ExpectedOutage:
+    days = reader.integer("valid_days")
+    return ExpectedOutage(
+        services_down=reader.texts("services_down"),
+        max_unverified_minor=reader.money_in("max_unverified_exposure", base),
+        valid_days=DEFAULT_VALID_DAYS if days is None else days,
+    )
 
 
 def _rate_table(reader: Reader) -> LateRateTable | None:

@@ -13,6 +13,7 @@ from solvers.invoices.records import (
     NORMAL,
     BankAccount,
     ExchangeRate,
+    ExpectedOutage,
     InflowScenario,
     Invoice,
     PaymentPolicy,
@@ -56,6 +57,7 @@ class InvoiceProblem:
     mode: str = NORMAL
     services_down: tuple[str, ...] = ()
     reconcile_by_day: int | None = None
+    prepare_for: tuple[ExpectedOutage, ...] = ()
 
     def __post_init__(self) -> None:
         from solvers.invoices.validate import needs_statutory_rates, violations

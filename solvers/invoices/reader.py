@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from solvers.errors import FieldViolation
 from solvers.invoices.calendars import day_number, iso, to_date
+from solvers.invoices.faults import UNREADABLE_DAY
 from solvers.invoices.money import MINOR_DIGITS, to_minor, to_units_nanos
-from solvers.invoices.validate import UNREADABLE_DAY
 from solvers.problem import JsonObject
 
 T = TypeVar("T")

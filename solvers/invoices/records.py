@@ -26,6 +26,7 @@ RECONCILE = "RECONCILE"
 DEFAULT_CVAR_ALPHA = 0.95
 DEFAULT_P_INVALID = 0.01
 DEFAULT_PARTIAL_PARTS = 4
+DEFAULT_VALID_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -172,3 +173,27 @@ class ExchangeRate:
 
     currency: str
     rate: float
+
+
+@dataclass(frozen=True)
+class ExpectedOutage:
+    """An outage to be ready for.
+
+    Parameters
+    ----------
+    services_down
+        check_types that could not be performed then.
+    max_unverified_minor
+        Cap on value paid unverified then, minor units of the base currency; ``None``: as the policy says.
+    valid_days
+        For how many days the plan computed now may be used, 1 - 90.
+    """
+
+    services_down: tuple[str, ...]
+    max_unverified_minor: int | None = None
+    valid_days: int = DEFAULT_VALID_DAYS
+
+    @property
+    def name(self) -> str:
+        """The services, sorted."""
+        return " ".join(sorted(self.services_down))

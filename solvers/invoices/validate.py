@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from solvers.errors import FieldViolation
 from solvers.invoices.calendars import is_business_day, iso
+from solvers.invoices.faults import amount, identifier, known, number, unique
 from solvers.invoices.money import MAX_AMOUNT_MINOR, MINOR_DIGITS, in_base_minor
 from solvers.invoices.rates import CONTRACT, NO_INTEREST, STATUTORY
-from solvers.invoices.records import CHECK_STATUSES, DEGRADED, NORMAL, RECONCILE, Invoice
+from solvers.invoices.records import CHECK_STATUSES, Invoice
+from solvers.invoices.validate_outage import mode_faults, preparation_faults
 from solvers.invoices.validity import ValidityReader
 
 if TYPE_CHECKING:
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
 MAX_INVOICES = 200_000
 MAX_RUN_DATES = 366
 MAX_ITEMS = 400_000
-MAX_ID_LENGTH = 128
-UNREADABLE_DAY = -(10**6)
-"""Stands for a date that could not be read; relations to it are not judged."""
 
 
 def needs_statutory_rates(problem: InvoiceProblem) -> bool:
@@ -39,41 +38,14 @@ def violations(problem: InvoiceProblem) -> list[FieldViolation]:
         *_rate_table(problem),
         *_invoices(problem),
         *_policy(problem),
-        *_mode(problem),
+        *mode_faults(problem),
+        *preparation_faults(problem),
     ]
-
-
-def _known(*days: int) -> bool:
-    return UNREADABLE_DAY not in days
-
-
-def _number(path: str, value: float, low: float, high: float, *, open_low: bool = False) -> Iterator[FieldViolation]:
-    if not (math.isfinite(value) and low <= value <= high) or (open_low and value == low):
-        relation = "above" if open_low else "from"
-        yield FieldViolation(path, f"is {value!r}", f"a number {relation} {low:g} to {high:g}")
-
-
-def _amount(path: str, value: int, low: int = -MAX_AMOUNT_MINOR) -> Iterator[FieldViolation]:
-    if not low <= value <= MAX_AMOUNT_MINOR:
-        yield FieldViolation(path, f"is {value} minor units", f"from {low} to {MAX_AMOUNT_MINOR} minor units")
-
-
-def _identifier(path: str, value: str) -> Iterator[FieldViolation]:
-    if not value:
-        yield FieldViolation(path, "is missing", f"1 - {MAX_ID_LENGTH} characters")
-    elif len(value) > MAX_ID_LENGTH:
-        yield FieldViolation(path, f"has {len(value)} characters", f"1 - {MAX_ID_LENGTH} characters")
-
-
-def _unique(path: str, seen: dict[str, str], value: str) -> Iterator[FieldViolation]:
-    if value and value in seen:
-        yield FieldViolation(path, f"is {value!r}, the same as {seen[value]}", "each once")
-    seen.setdefault(value, path)
 
 
 def _dates(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     as_of, end, runs = problem.as_of_day, problem.horizon_end_day, problem.payment_run_days
-    if _known(as_of, end) and end < as_of:
+    if known(as_of, end) and end < as_of:
         yield FieldViolation("horizon_end_date", f"is {iso(end)}", f"not before as_of_date ({iso(as_of)})")
     if not 1 <= len(runs) <= MAX_RUN_DATES:
         yield FieldViolation("payment_run_dates", f"has {len(runs)} entries", f"1 - {MAX_RUN_DATES}")
@@ -84,11 +56,11 @@ def _dates(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     holidays = frozenset(problem.holidays)
     for index, day in enumerate(runs):
         path = f"payment_run_dates[{index}]"
-        if not _known(day):
+        if not known(day):
             continue
-        if _known(as_of, end) and not as_of <= day <= end:
+        if known(as_of, end) and not as_of <= day <= end:
             yield FieldViolation(path, f"is {iso(day)}", f"from {iso(as_of)} to {iso(end)}")
-        if index and _known(runs[index - 1]) and day <= runs[index - 1]:
+        if index and known(runs[index - 1]) and day <= runs[index - 1]:
             yield FieldViolation(path, f"is {iso(day)}", f"after {iso(runs[index - 1])}, the one before it")
         if not is_business_day(day, problem.calendar, holidays):
             yield FieldViolation(path, f"is {iso(day)}, not a business day", f"business days of {problem.calendar}")
@@ -102,36 +74,36 @@ def _currencies(problem: InvoiceProblem) -> Iterator[FieldViolation]:
         path = f"exchange_rates[{index}]"
         if rate.currency not in MINOR_DIGITS:
             yield FieldViolation(f"{path}.currency", f"is {rate.currency!r}", "an ISO 4217 currency code")
-        yield from _unique(f"{path}.currency", seen, rate.currency)
-        yield from _number(f"{path}.rate", rate.rate, 0.0, 1e9, open_low=True)
+        yield from unique(f"{path}.currency", seen, rate.currency)
+        yield from number(f"{path}.rate", rate.rate, 0.0, 1e9, open_low=True)
 
 
 def _suppliers(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     seen: dict[str, str] = {}
     for index, supplier in enumerate(problem.suppliers):
         path = f"suppliers[{index}]"
-        yield from _identifier(f"{path}.supplier_id", supplier.supplier_id)
-        yield from _unique(f"{path}.supplier_id", seen, supplier.supplier_id)
-        yield from _number(f"{path}.criticality", supplier.criticality, 0.0, 1.0)
+        yield from identifier(f"{path}.supplier_id", supplier.supplier_id)
+        yield from unique(f"{path}.supplier_id", seen, supplier.supplier_id)
+        yield from number(f"{path}.criticality", supplier.criticality, 0.0, 1.0)
 
 
 def _liquidity(problem: InvoiceProblem) -> Iterator[FieldViolation]:
-    yield from _number("liquidity.opportunity_rate", problem.opportunity_rate, 0.0, 10.0)
+    yield from number("liquidity.opportunity_rate", problem.opportunity_rate, 0.0, 10.0)
     accounts: dict[str, str] = {}
     if not 1 <= len(problem.bank_accounts) <= 32:
         yield FieldViolation("liquidity.bank_accounts", f"has {len(problem.bank_accounts)} entries", "1 - 32")
     for index, account in enumerate(problem.bank_accounts):
         path = f"liquidity.bank_accounts[{index}]"
-        yield from _identifier(f"{path}.account_id", account.account_id)
-        yield from _unique(f"{path}.account_id", accounts, account.account_id)
+        yield from identifier(f"{path}.account_id", account.account_id)
+        yield from unique(f"{path}.account_id", accounts, account.account_id)
         if account.currency not in MINOR_DIGITS:
             yield FieldViolation(f"{path}.opening_balance", f"is in {account.currency!r}", "an ISO 4217 currency code")
         elif account.currency not in problem.rate_by_currency:
             yield FieldViolation(f"{path}.opening_balance", f"is in {account.currency}", "one of exchange_rates")
-        yield from _amount(f"{path}.opening_balance", account.opening_minor)
-        yield from _amount(f"{path}.overdraft_limit", account.overdraft_limit_minor, 0)
-        yield from _amount(f"{path}.min_balance", account.floor_minor)
-        yield from _number(f"{path}.overdraft_rate", account.overdraft_rate, 0.0, 10.0)
+        yield from amount(f"{path}.opening_balance", account.opening_minor)
+        yield from amount(f"{path}.overdraft_limit", account.overdraft_limit_minor, 0)
+        yield from amount(f"{path}.min_balance", account.floor_minor)
+        yield from number(f"{path}.overdraft_rate", account.overdraft_rate, 0.0, 10.0)
     scenarios: dict[str, str] = {}
     if len(problem.inflow_scenarios) > 1000:
         count = len(problem.inflow_scenarios)
@@ -139,20 +111,20 @@ def _liquidity(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     for index, scenario in enumerate(problem.inflow_scenarios):
         path = f"liquidity.inflow_scenarios[{index}]"
         if scenario.scenario_id:
-            yield from _unique(f"{path}.scenario_id", scenarios, scenario.scenario_id)
-        yield from _number(f"{path}.probability", scenario.probability, 0.0, 1.0, open_low=True)
+            yield from unique(f"{path}.scenario_id", scenarios, scenario.scenario_id)
+        yield from number(f"{path}.probability", scenario.probability, 0.0, 1.0, open_low=True)
         if len(scenario.inflows) > 10_000:
             yield FieldViolation(f"{path}.inflows", f"has {len(scenario.inflows)} entries", "at most 10000")
         for position, inflow in enumerate(scenario.inflows):
             where = f"{path}.inflows[{position}]"
             if inflow.account_id not in accounts:
                 yield FieldViolation(f"{where}.account_id", f"is {inflow.account_id!r}", "one of bank_accounts")
-            if _known(inflow.day, problem.as_of_day, problem.horizon_end_day) and not (
+            if known(inflow.day, problem.as_of_day, problem.horizon_end_day) and not (
                 problem.as_of_day <= inflow.day <= problem.horizon_end_day
             ):
                 allowed = f"from {iso(problem.as_of_day)} to {iso(problem.horizon_end_day)}"
                 yield FieldViolation(f"{where}.date", f"is {iso(inflow.day)}", allowed)
-            yield from _amount(f"{where}.amount", inflow.amount_minor)
+            yield from amount(f"{where}.amount", inflow.amount_minor)
     if problem.inflow_scenarios:
         total = math.fsum(scenario.probability for scenario in problem.inflow_scenarios)
         if not abs(total - 1.0) <= 1e-9:
@@ -163,20 +135,20 @@ def _rate_table(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     table = problem.late_rate_table
     if table is None:
         return
-    yield from _identifier("late_rate_table.version", table.version)
+    yield from identifier("late_rate_table.version", table.version)
     for index, rate in enumerate(table.rates):
         path = f"late_rate_table.rates[{index}]"
         if rate.regime not in STATUTORY:
             yield FieldViolation(f"{path}.regime", f"is {rate.regime}", ", ".join(STATUTORY))
-        yield from _number(f"{path}.annual_rate", rate.annual_rate, 0.0, 10.0)
-        yield from _amount(f"{path}.fixed_compensation", rate.compensation_minor, 0)
+        yield from number(f"{path}.annual_rate", rate.annual_rate, 0.0, 10.0)
+        yield from amount(f"{path}.fixed_compensation", rate.compensation_minor, 0)
         if rate.compensation_minor and rate.compensation_currency not in MINOR_DIGITS:
             problem_text = f"is in {rate.compensation_currency!r}"
             yield FieldViolation(f"{path}.fixed_compensation", problem_text, "an ISO 4217 currency code")
         if index:
             last = table.rates[index - 1]
             ordered = (last.regime, last.from_day) < (rate.regime, rate.from_day)
-            if _known(last.from_day, rate.from_day) and not ordered:
+            if known(last.from_day, rate.from_day) and not ordered:
                 yield FieldViolation(path, "is out of order or repeated", "sorted by regime, then from_date, each once")
 
 
@@ -189,12 +161,12 @@ def _invoices(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     for index, invoice in enumerate(problem.invoices):
         path = f"invoices[{index}]"
         items += problem.policy.partial_parts if invoice.partial_allowed else 1
-        yield from _identifier(f"{path}.invoice_id", invoice.invoice_id)
-        yield from _unique(f"{path}.invoice_id", seen, invoice.invoice_id)
-        yield from _identifier(f"{path}.supplier_id", invoice.supplier_id)
+        yield from identifier(f"{path}.invoice_id", invoice.invoice_id)
+        yield from unique(f"{path}.invoice_id", seen, invoice.invoice_id)
+        yield from identifier(f"{path}.supplier_id", invoice.supplier_id)
         yield from _invoice_money(problem, payable, path, invoice)
         issued = invoice.due_day if invoice.issue_day is None else invoice.issue_day
-        if _known(issued, invoice.due_day) and issued > invoice.due_day:
+        if known(issued, invoice.due_day) and issued > invoice.due_day:
             allowed = f"not before issue_date ({iso(issued)})"
             yield FieldViolation(f"{path}.payment_due_date", f"is {iso(invoice.due_day)}", allowed)
         yield from _terms(path, invoice)
@@ -206,7 +178,7 @@ def _invoices(problem: InvoiceProblem) -> Iterator[FieldViolation]:
 
 def _invoice_money(problem: InvoiceProblem, payable: set[str], path: str, invoice: Invoice) -> Iterator[FieldViolation]:
     where, currency = f"{path}.amount_due", invoice.currency
-    yield from _amount(where, invoice.amount_minor, 1)
+    yield from amount(where, invoice.amount_minor, 1)
     if currency not in MINOR_DIGITS:
         yield FieldViolation(where, f"is in {currency!r}", "an ISO 4217 currency code")
     elif currency not in problem.rate_by_currency:
@@ -242,15 +214,15 @@ def _late(problem: InvoiceProblem, path: str, invoice: Invoice) -> Iterator[Fiel
     if late.regime not in {*STATUTORY, CONTRACT, NO_INTEREST}:
         yield FieldViolation(f"{where}.regime", f"is {late.regime!r}", "a late payment regime")
     if late.annual_rate is not None:
-        yield from _number(f"{where}.annual_rate", late.annual_rate, 0.0, 10.0)
+        yield from number(f"{where}.annual_rate", late.annual_rate, 0.0, 10.0)
         if late.regime != CONTRACT:
             yield FieldViolation(f"{where}.annual_rate", f"is given under {late.regime}", "CONTRACT only")
     if late.compensation_minor is not None:
-        yield from _amount(f"{where}.fixed_compensation", late.compensation_minor, 0)
+        yield from amount(f"{where}.fixed_compensation", late.compensation_minor, 0)
         if late.regime == NO_INTEREST:
             yield FieldViolation(f"{where}.fixed_compensation", "is given under NO_INTEREST", "absent")
     table = problem.late_rate_table
-    if late.regime in STATUTORY and table is not None and _known(invoice.due_day):
+    if late.regime in STATUTORY and table is not None and known(invoice.due_day):
         rate = table.in_force(late.regime, invoice.due_day + 1)
         if rate is None:
             found = f"needs a rate of {late.regime} on {iso(invoice.due_day + 1)}"
@@ -268,27 +240,27 @@ def _validation(path: str, invoice: Invoice) -> Iterator[FieldViolation]:
     seen: dict[str, str] = {}
     for index, check in enumerate(invoice.validation):
         where = f"{path}.validation[{index}]"
-        yield from _identifier(f"{where}.check_type", check.check_type)
-        yield from _unique(f"{where}.check_type", seen, check.check_type)
+        yield from identifier(f"{where}.check_type", check.check_type)
+        yield from unique(f"{where}.check_type", seen, check.check_type)
         if check.status not in CHECK_STATUSES:
             yield FieldViolation(f"{where}.status", f"is {check.status!r}", ", ".join(CHECK_STATUSES))
         if check.p_invalid is not None:
-            yield from _number(f"{where}.p_invalid", check.p_invalid, 0.0, 1.0)
+            yield from number(f"{where}.p_invalid", check.p_invalid, 0.0, 1.0)
         if check.loss_minor is not None:
-            yield from _amount(f"{where}.loss_if_invalid", check.loss_minor, 0)
-        yield from _number(f"{where}.recovery_rate", check.recovery_rate, 0.0, 1.0)
+            yield from amount(f"{where}.loss_if_invalid", check.loss_minor, 0)
+        yield from number(f"{where}.recovery_rate", check.recovery_rate, 0.0, 1.0)
 
 
 def _policy(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     policy, path = problem.policy, "payment_policy"
-    yield from _number(f"{path}.cvar_alpha", policy.cvar_alpha, 0.0, 0.999)
-    yield from _number(f"{path}.cvar_weight", policy.cvar_weight, 0.0, 1e6)
-    yield from _number(f"{path}.criticality_rate", policy.criticality_rate, 0.0, 10.0)
-    yield from _number(f"{path}.default_p_invalid", policy.default_p_invalid, 0.0, 1.0)
+    yield from number(f"{path}.cvar_alpha", policy.cvar_alpha, 0.0, 0.999)
+    yield from number(f"{path}.cvar_weight", policy.cvar_weight, 0.0, 1e6)
+    yield from number(f"{path}.criticality_rate", policy.criticality_rate, 0.0, 10.0)
+    yield from number(f"{path}.default_p_invalid", policy.default_p_invalid, 0.0, 1.0)
     if policy.cvar_limit_minor is not None:
-        yield from _amount(f"{path}.cvar_limit", policy.cvar_limit_minor, 0)
+        yield from amount(f"{path}.cvar_limit", policy.cvar_limit_minor, 0)
     if policy.max_unverified_minor is not None:
-        yield from _amount(f"{path}.max_unverified_exposure", policy.max_unverified_minor, 0)
+        yield from amount(f"{path}.max_unverified_exposure", policy.max_unverified_minor, 0)
     if not 2 <= policy.partial_parts <= 12:
         yield FieldViolation(f"{path}.partial_parts", f"is {policy.partial_parts}", "2 - 12")
     if not 0 <= policy.quarantine_days <= 3650:
@@ -297,8 +269,8 @@ def _policy(problem: InvoiceProblem) -> Iterator[FieldViolation]:
         yield FieldViolation(f"{path}.required_checks", f"has {len(policy.required_checks)} entries", "at most 16")
     seen: dict[str, str] = {}
     for index, check_type in enumerate(policy.required_checks):
-        yield from _identifier(f"{path}.required_checks[{index}]", check_type)
-        yield from _unique(f"{path}.required_checks[{index}]", seen, check_type)
+        yield from identifier(f"{path}.required_checks[{index}]", check_type)
+        yield from unique(f"{path}.required_checks[{index}]", seen, check_type)
     supplier_ids = {invoice.supplier_id for invoice in problem.invoices}
     supplier_ids.update(supplier.supplier_id for supplier in problem.suppliers)
     capped: dict[str, str] = {}
@@ -306,8 +278,8 @@ def _policy(problem: InvoiceProblem) -> Iterator[FieldViolation]:
         where = f"{path}.supplier_caps[{index}]"
         if cap.supplier_id not in supplier_ids:
             yield FieldViolation(f"{where}.supplier_id", f"is {cap.supplier_id!r}", "a supplier of the request")
-        yield from _unique(f"{where}.supplier_id", capped, cap.supplier_id)
-        yield from _amount(f"{where}.amount", cap.amount_minor, 0)
+        yield from unique(f"{where}.supplier_id", capped, cap.supplier_id)
+        yield from amount(f"{where}.amount", cap.amount_minor, 0)
     yield from _must_pay(problem)
 
 
@@ -319,7 +291,7 @@ def _must_pay(problem: InvoiceProblem) -> Iterator[FieldViolation]:
     seen: dict[str, str] = {}
     for index, must in enumerate(problem.policy.must_pay):
         where = f"payment_policy.must_pay[{index}]"
-        yield from _unique(f"{where}.invoice_id", seen, must.invoice_id)
+        yield from unique(f"{where}.invoice_id", seen, must.invoice_id)
         invoice = by_id.get(must.invoice_id)
         if invoice is None:
             yield FieldViolation(f"{where}.invoice_id", f"is {must.invoice_id!r}", "an invoice_id of the request")
@@ -331,29 +303,6 @@ def _must_pay(problem: InvoiceProblem) -> Iterator[FieldViolation]:
         last = problem.horizon_end_day if must.by_day is None else must.by_day
         first = problem.as_of_day if invoice.earliest_day is None else invoice.earliest_day
         runs = problem.payment_run_days
-        if _known(last, first, *runs) and not any(first <= day <= last for day in runs):
+        if known(last, first, *runs) and not any(first <= day <= last for day in runs):
             found = f"leaves no payment run from {iso(first)} to {iso(last)}"
             yield FieldViolation(f"{where}.by_date", found, "a date on or after a payment run")
-
-
-def _mode(problem: InvoiceProblem) -> Iterator[FieldViolation]:
-    if problem.mode == RECONCILE:
-        yield FieldViolation("mode", "is RECONCILE", "NORMAL or DEGRADED; to reconcile, call ReconcileOutage")
-    elif problem.mode not in {NORMAL, DEGRADED}:
-        yield FieldViolation("mode", f"is {problem.mode!r}", "NORMAL, DEGRADED")
-    degraded = problem.mode == DEGRADED
-    if degraded and not problem.services_down:
-        yield FieldViolation("services_down", "is empty", "at least one check_type when mode is DEGRADED")
-    if not degraded and problem.services_down:
-        yield FieldViolation("services_down", "is given", "only when mode is DEGRADED")
-    seen: dict[str, str] = {}
-    for index, name in enumerate(problem.services_down):
-        yield from _identifier(f"services_down[{index}]", name)
-        yield from _unique(f"services_down[{index}]", seen, name)
-    if len(problem.services_down) > 16:
-        yield FieldViolation("services_down", f"has {len(problem.services_down)} entries", "at most 16")
-    if problem.reconcile_by_day is not None:
-        if not degraded:
-            yield FieldViolation("reconcile_by", "is given", "only when mode is DEGRADED")
-        elif _known(problem.reconcile_by_day, problem.as_of_day) and problem.reconcile_by_day < problem.as_of_day:
-            yield FieldViolation("reconcile_by", f"is {iso(problem.reconcile_by_day)}", "not before as_of_date")

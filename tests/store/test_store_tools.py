@@ -175,7 +175,7 @@ def test_what_leaked_is_listed_and_given_back(
 def test_migrate_says_where_the_schema_stands(empty_database_url: str) -> None:
     result = run("migrate", empty_database_url)
     assert result.exit_code == 0
-    assert "is at 0002" in result.output
+    assert "is at 0003" in result.output
 
 
 def test_measure_tells_of_every_step_and_only_fills_what_is_empty(empty_database_url: str) -> None:

@@ -56,6 +56,12 @@ def test_only_routes_are_drawn_against_time(run: Run) -> None:
     assert "--gantt draws routes" in outcome.err
 
 
+def test_only_invoices_have_discounts(run: Run) -> None:
+    outcome = run("solve", city_day.FILE, "--discounts", "out.svg")
+    assert outcome.code == 2
+    assert "--discounts draws invoices" in outcome.err
+
+
 def test_the_cash_curve_is_drawn(run: Run, service: FakeService, tmp_path: Path, report: SolveReport) -> None:
     def defer_all(request: object) -> PrioritizeInvoicesResponse:
         rows = [
@@ -65,9 +71,12 @@ def test_the_cash_curve_is_drawn(run: Run, service: FakeService, tmp_path: Path,
         return PrioritizeInvoicesResponse(plan=InvoicePlan(decisions=rows), report=report)
 
     service.answers["PrioritizeInvoices"] = defer_all
-    target = tmp_path / "cash.svg"
-    assert run("solve", ROOT / "examples" / "quarter.csv", "--plot", target).code == 0
+    target, discounts = tmp_path / "cash.svg", tmp_path / "discounts.svg"
+    outcome = run("solve", ROOT / "examples" / "quarter.csv", "--plot", target, "--discounts", discounts)
+    assert outcome.code == 0
     assert svg_elements(target) > 10
+    assert svg_elements(discounts) > 10
+    assert "Discounts taken: 0.00 of " in discounts.read_text()
 
 
 def test_an_answer_without_a_plan_writes_no_picture(run: Run, service: FakeService, tmp_path: Path) -> None:

@@ -78,3 +78,19 @@ def test_a_bad_setting_is_named_by_its_place_among_the_options(run: Run, service
     assert outcome.code == 1
     assert "--set number 2" in [v["field"] for v in outcome.json["field_violations"]]
     assert service.asked == []
+
+
+def test_faults_of_a_mapping_file_are_named_by_file_line_and_column(table: Path, tmp_path: Path) -> None:
+    """Its entries when it is read, its settings when they are judged."""
+    mapping = tmp_path / "m.toml"
+    mapping.write_text('[columns]\nA = "nothing"\nB = "nowhere"\n')
+    with pytest.raises(InvalidProblem) as caught:
+        read_file(table, None, CsvOptions(mapping=mapping))
+    assert [v.path for v in caught.value.violations] == [
+        f"{mapping}, line 2, column 1 (columns.A)",
+        f"{mapping}, line 3, column 1 (columns.B)",
+    ]
+    mapping.write_text('[settings]\nhorizon_end_date = "soon"\n')
+    with pytest.raises(InvalidProblem) as caught:
+        read_file(table, None, CsvOptions(mapping=mapping))
+    assert f"{mapping}, settings.horizon_end_date" in [v.path for v in caught.value.violations]

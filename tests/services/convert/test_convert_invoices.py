@@ -1,5 +1,7 @@
 """Invoice messages, canonical JSON and dataclasses say the same."""
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from solvers.errors import InvalidProblem
 from solvers.invoices.canonical import plan_to_json, problem_from_json, problem_to_json
 from solvers.invoices.greedy import greedy_plan
 from solvers.invoices.model import model_of
+from solvers.invoices.records import ExpectedOutage
 
 
 def with_numbers(value):
@@ -39,6 +42,9 @@ def _whole(value):
 def test_messages_canonical_json_and_problems_agree(seed):
     """Problem to message to problem is the identity, and the message's JSON is the canonical one."""
     problem = make_small(seed)
+    if problem.mode == "NORMAL":
+        outages = (ExpectedOutage(("vat_id", "iban"), seed, 1 + seed % 90), ExpectedOutage(("schema",)))
+        problem = replace(problem, prepare_for=outages[: seed % 3])
     message = problem_to_message(problem)
     assert problem_from_message(message) == problem
     canonical = problem_to_json(problem)
