@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from store.columns import Instant, Json, Serial
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration that these tables are the result of. Kept here so that an open database is checked without Alembic."""
 
 GENESIS_HASH = "sha256:" + "0" * 64
@@ -91,11 +91,13 @@ job_events = Table(
     Column("found_by", Text, nullable=False),
 )
 
+# What may be spent; project "" is the tenant as a whole, label "" whatever the label.
 budget_limits = Table(
     "budget_limits",
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("project", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
     Column("period", Text, primary_key=True),
     Column("usd_micros", BigInteger, nullable=False),
     Column("shots", BigInteger, nullable=False),
@@ -152,12 +154,24 @@ reservations = Table(
     ),
 )
 
-# Sums over settled reservations, which are final. Written in the transaction that settles.
+# The labels of the job that each reservation is for, as texts `key=value`: what budgets by label add up.
+reservation_labels = Table(
+    "reservation_labels",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("reservation_seq", Serial, ForeignKey("reservations.seq"), primary_key=True, autoincrement=False),
+    Index(None, "reservation_seq"),
+)
+
+# Sums over settled reservations, which are final. Written in the transaction that settles: a settlement counts once
+# without a label (`label` is empty) and once under each label of its job.
 budget_settled = Table(
     "budget_settled",
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("project", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
     Column("period", Text, primary_key=True),
     Column("usd_micros", BigInteger, nullable=False),
     Column("shots", BigInteger, nullable=False),
