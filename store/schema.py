@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from store.columns import Instant, Json, Serial
 
-HEAD = "0003"
+HEAD = "0004"
 """The migration that these tables are the result of. Kept here so that an open database is checked without Alembic."""
 
 GENESIS_HASH = "sha256:" + "0" * 64
@@ -205,6 +205,21 @@ decision_head = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
+# What the service decided about itself, see store.audit. Triggers keep it append-only.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("record_digest", Text, nullable=False),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -233,6 +248,7 @@ observations = Table(
     Column("cost_usd_micros", BigInteger, nullable=False),
     Column("quantum_lift", Json),
     Column("outcome", Text, nullable=False),
+    Column("version", Text, nullable=False, server_default=text("''")),
     Index(None, "kind", "seq"),
     Index(None, "backend", "seq"),
 )
