@@ -71,7 +71,7 @@ class HybridStep:
         try:
             outcome = await self._ask()
         except BudgetExceeded as error:
-            outcome = self._result("REFUSED", _budget_reason(error))
+            outcome = replace(self._result("REFUSED", _budget_reason(error)), detail=_budget_detail(error))
         except BackendTimeout as error:
             self._solve.log.warning("backend_timeout", backend=self._choice.name, error=str(error))
             outcome = self._result("FAILED", Reason.BACKEND_TIMEOUT)
@@ -371,6 +371,15 @@ async def _result(reference: Any) -> Any:
 def _give_back(reserving: asyncio.Future[str]) -> None:
     if not reserving.cancelled() and reserving.exception() is None:
         actor(SCHEDULER).unreserve.remote(reserving.result())
+
+
+def _budget_detail(error: BudgetExceeded) -> str:
+    """Which budget refused, in units that people use."""
+    if error.unit == "usd_micros":
+        return f"budget of {error.scope}: ${error.asked / 1e6:.6g} asked, ${error.free / 1e6:.6g} free"
+    if error.unit == "device_ms":
+        return f"budget of {error.scope}: {error.asked / 1e3:.6g} s of device time asked, {error.free / 1e3:.6g} s free"
+    return f"budget of {error.scope}: {error.asked} {error.unit} asked, {error.free} free"
 
 
 def _budget_reason(error: BudgetExceeded) -> Reason:

@@ -14,11 +14,13 @@ from actors.settings import Settings
 from backends.config import backends_from_tables
 from federation.approval import explained, unapproved
 from federation.attack import Attack, BackendChoice, BackendView, plan_attack
+from federation.casting import cast_of
 from federation.evidence import seen_from_observation
+from federation.flags import Flags
 from federation.policy import Policy, Profile
 from federation.rollouts import Rollouts
 from federation.selection import Selection
-from federation.settings import settings_from_table
+from federation.settings import FederationSettings, settings_from_table
 from federation.shares import in_share
 from solvers.problem import Features
 from solvers.registry import KINDS
@@ -63,12 +65,15 @@ class Planner:
     """
 
     def __init__(self, settings: Settings, store: Store, went_down: Callable[[str], None]) -> None:
-        names = tuple(config.name for config in backends_from_tables(settings.backends).backends)
-        federation = settings_from_table(settings.federation, names)
-        self._state_dir, self._store = settings.state_dir, store
+        names, federation = configured(settings)
+        self._store = store
         self._selection = Selection(federation.selection)
         self._approval_micros = federation.approval_above_usd_micros
-        self._rollouts = Rollouts(federation.canaries, rollout_log.decided(settings.state_dir))
+        self._flags = Flags(federation.flags)
+        self._rollouts = Rollouts(federation.canaries, rollout_log.entries(store) if federation.canaries else ())
+        begun = self._rollouts.begin(time.time())
+        if begun:
+            rollout_log.append(store, begun)
         self._shadow_share = federation.shadow_share
         self.fairness = federation.fairness
         self._approved: set[str] = set()
@@ -134,27 +139,32 @@ class Planner:
             seen.improvement,
             seen.seconds,
             self.devices.facts.get(seen.backend),
+            seen.version,
         )
         if evidence is not None:
             self._selection.observe(evidence, seen.at.timestamp())
-            verdicts = self._rollouts.observe(evidence)
+            verdicts = self._rollouts.observe(evidence, seen.at.timestamp())
             if verdicts:
-                rollout_log.append(self._state_dir, verdicts)
+                rollout_log.append(self._store, verdicts)
 
     def _plan(self, card: JobCard, policy: Policy, views: list[BackendView], now_s: float) -> Attack:
-        named = bool(policy.allowed_backends)
+        named, job_id = bool(policy.allowed_backends), job_of(card.job_id)
         allowed = unapproved(policy, self._approval_micros, card.approved)
+        off = self._flags.backends_off(job_id, policy.allowed_backends)
+        views = [replace(view, switched_off=view.facts.name in off) for view in views]
+        casting = cast_of(self._flags, self._rollouts, card.kind, job_id, card.strategies)
         attack = plan_attack(
             card.kind,
             card.features,
-            card.strategies,
+            casting.names,
             views,
             allowed,
             max(0.0, card.finish_by_s - now_s),
             # Who names backends gets those backends; otherwise experience decides what is worth its time and money.
             None if named else self._selection.at(now_s),
-            None if named else partial(self._gives_way, job_of(card.job_id)),
+            None if named else partial(self._gives_way, job_id),
         )
+        attack = casting.applied(attack)
         return explained(attack, policy, allowed)
 
     def _shadow(self, card: JobCard, now_s: float) -> BackendChoice | None:
@@ -173,6 +183,12 @@ class Planner:
         replaced = self._rollouts.gives_way(job_id, backends)
         left = [name for name in backends if name not in replaced]
         return self.devices.groups.preferred(job_id, left, time.monotonic()) | replaced
+
+
+def configured(settings: Settings) -> tuple[tuple[str, ...], FederationSettings]:
+    """Names of the configured backends, and what the operator set of the federation."""
+    names = tuple(config.name for config in backends_from_tables(settings.backends).backends)
+    return names, settings_from_table(settings.federation, names)
 
 
 def job_of(seat: str) -> str:

@@ -19,6 +19,7 @@ from actors.heartbeat import LEASE_S, keep_lease
 from actors.lanes import STOP_S, Lanes
 from actors.messages import Box, Incumbent, Outcome, SolveOrder, Stored, Trail
 from actors.names import worker_name
+from actors.planner import configured
 from actors.relay import Relay
 from actors.scheduler import Opening
 from actors.seat import Seat
@@ -28,6 +29,7 @@ from actors.store_threads import in_store
 from actors.storing import Storing
 from actors.upkeep import Events, observations_of
 from federation.attack import Attack
+from federation.flags import Flags
 from federation.reasons import Reason
 from federation.report import Contribution
 from solvers.registry import problem_kind
@@ -203,7 +205,9 @@ class Solve:
         self.queue_s = time.time() - self.began_s
         if opened is None:
             self.reason = Reason.SCHEDULER_UNREACHABLE
-            strategies: tuple[str, ...] = tuple(accepted)
+            # What is switched off stays so, whoever decides.
+            off = Flags(configured(self.settings)[1].flags).strategies_off(self.kind.name, accepted, self.order.job_id)
+            strategies: tuple[str, ...] = tuple(name for name in accepted if name not in off)
             workers: tuple[str, ...] = tuple(worker_name(i) for i in range(self.settings.workers))
         else:
             self.attack = opened.attack

@@ -74,6 +74,7 @@ def observations_of(solve: Solve, report: Report) -> tuple[Observation, ...]:
             quantum_lift=entry.quantum_lift,
             outcome=entry.outcome,
             at=now,
+            version=entry.strategy_version,
         )
         for entry in report.contributions
     )

@@ -19,11 +19,13 @@ class BackendView:
     """What the scheduler sees of one backend now.
 
     ``overloaded``: more jobs wait than there are workers, and what runs on the same cores takes time from all of them.
+    ``switched_off``: the operator does not let this request have it.
     """
 
     facts: BackendFacts
     circuit_open: bool = False
     overloaded: bool = False
+    switched_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,15 @@ class Skipped:
 class Attack:
     """Strategies in the order in which workers take them; backends in the order of preference; who is left out.
 
-    ``shadow`` is asked after the answer has left, for what it would have brought.
+    ``shadow`` is asked after the answer has left, for what it would have brought. ``strategies_out``: strategies that
+    accept the problem and were left out all the same, with why.
     """
 
     strategies: tuple[str, ...]
     backends: tuple[BackendChoice, ...]
     skipped: tuple[Skipped, ...]
     shadow: BackendChoice | None = None
+    strategies_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def expected_usd_micros(self) -> int:
@@ -85,6 +89,7 @@ class Attack:
         shadow = {} if self.shadow is None else {"shadow": self.shadow.name}
         return shadow | {
             "strategies": list(self.strategies),
+            "strategies_skipped": [{"strategy": name, "reason": why} for name, why in self.strategies_out],
             "backends": [
                 {
                     "name": choice.name,
@@ -260,6 +265,8 @@ def _rule_out(view: BackendView, policy: Policy, remaining_s: float) -> Reason |
         # Hybrid means "metered backends within the budget": none without one. Hardware asks for devices by name.
         wanted = policy.profile is Profile.HARDWARE or facts.name in policy.allowed_backends
         return Reason.BUDGET_REQUEST_LIMIT if wanted else Reason.NO_BUDGET
+    if view.switched_off:
+        return Reason.SWITCHED_OFF
     if not facts.available:
         return Reason.BACKEND_UNAVAILABLE
     if view.circuit_open:

@@ -32,6 +32,8 @@ class Seen:
         How long it took, queue included.
     facts
         Of the backend when it ran, for its calibration; ``None`` when unknown.
+    version
+        Of the strategy; empty when unknown.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Seen:
     gain: float
     seconds: float
     facts: BackendFacts | None = None
+    version: str = ""
 
 
 def relative_gain(improvement: float, objective: float) -> float:
@@ -64,6 +67,7 @@ def seen_from_observation(
     improvement: float,
     seconds: float,
     facts: BackendFacts | None = None,
+    version: str = "",
 ) -> Seen | None:
     """An observation of the store as evidence; ``None`` when its features do not carry the `OBJECTIVE`."""
     objective = features.get(OBJECTIVE)
@@ -71,4 +75,4 @@ def seen_from_observation(
         return None
     values = {name: value for name, value in features.items() if name != OBJECTIVE}
     gain = relative_gain(improvement, objective)
-    return Seen(kind, Features(kind, values), strategy, backend, outcome, gain, seconds, facts)
+    return Seen(kind, Features(kind, values), strategy, backend, outcome, gain, seconds, facts, version)

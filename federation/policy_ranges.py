@@ -172,8 +172,8 @@ def _check_labels(value: Any) -> Faults:
     if len(value) > MAX_LABELS:
         found.append(("", f"has {len(value)} entries", f"at most {MAX_LABELS}"))
     for key, text in value.items():
-        if not isinstance(key, str) or not 0 < len(key) <= MAX_LABEL_LENGTH:
-            found.append((f"[{key!s:.80}]", "is a bad key", f"1 - {MAX_LABEL_LENGTH} characters"))
+        if not isinstance(key, str) or not 0 < len(key) <= MAX_LABEL_LENGTH or "=" in key:
+            found.append((f"[{key!s:.80}]", "is a bad key", f"1 - {MAX_LABEL_LENGTH} characters, no ="))
         if not isinstance(text, str) or len(text) > MAX_LABEL_LENGTH:
             found.append((f"[{key!s:.80}]", f"is {text!s:.80}", f"a text of at most {MAX_LABEL_LENGTH} characters"))
     return found

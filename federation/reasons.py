@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NO_BUDGET = "NO_BUDGET"
     INTERCHANGEABLE = "INTERCHANGEABLE"
     OVERTAKEN = "OVERTAKEN"
+    SWITCHED_OFF = "SWITCHED_OFF"
 
     # Money and shots.
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
@@ -76,7 +77,8 @@ _MEANINGS: dict[Reason, str] = {
     Reason.NO_BUDGET: "the request allows no spending, and this backend charges",
     Reason.INTERCHANGEABLE: "another backend that can stand in for this one got the request",
     Reason.OVERTAKEN: "it was asked beside another backend, which answered first",
-    Reason.BUDGET_EXHAUSTED: "the tenant's budget for this period does not cover the worst case",
+    Reason.SWITCHED_OFF: "the operator has switched it off, for all requests or for a share that this one is in",
+    Reason.BUDGET_EXHAUSTED: "a budget of the tenant, project or a label does not cover the worst case in this period",
     Reason.BUDGET_REQUEST_LIMIT: "the request's own budget_usd does not cover the worst case",
     Reason.APPROVAL_NEEDED: "the cost is above what a request may spend without an approval",
     Reason.SHOTS_LIMIT: "the request's max_shots leaves too few shots for this backend",
@@ -116,6 +118,7 @@ NOT_DEGRADED = frozenset(
         Reason.NO_BUDGET,
         Reason.INTERCHANGEABLE,
         Reason.OVERTAKEN,
+        Reason.SWITCHED_OFF,
     }
 )
 """Reasons that follow from the request or from a good answer: a backend missing for one of them lowers nothing."""

@@ -33,7 +33,8 @@ class Contribution:
     """What one strategy, on one backend or none, added to the answer.
 
     ``improvement`` is by how much it lowered the incumbent's objective (0: it did not help). ``quantum_lift`` has the
-    fields of the proto's ``QuantumLift``. ``outcome`` is OK, SKIPPED, REFUSED, FAILED or CANCELLED.
+    fields of the proto's ``QuantumLift``. ``outcome`` is OK, SKIPPED, REFUSED, FAILED or CANCELLED. ``detail`` says
+    more than the reason code can: which budget refused, by how much.
     """
 
     strategy: str
@@ -46,6 +47,7 @@ class Contribution:
     quantum_lift: Mapping[str, Any] | None = None
     outcome: str = "OK"
     reason: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@
     candidate = "annealer-new"
     share = 0.05
 
+    [[federation.flags]]
+    kind = "routing"
+    strategy = "pyvrp"
+    share = 0.0
+
     [federation.shadow]
     share = 0.02
 
@@ -34,27 +39,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any
 
 from federation.breaker import BreakerConfig
-from federation.canary import CanaryConfig
+from federation.flags import Flag
 from federation.groups import GroupConfig
 from federation.heartbeat import HeartbeatConfig
 from federation.policy import USD_MICROS
 from federation.rollouts import CanarySetting
 from federation.selection import SelectionConfig
+from federation.settings_reader import Reader
+from federation.settings_traffic import canaries, flags
 from federation.sharing import FairnessSettings, fairness_from_table
 from federation.watch import WatchConfig
 from federation.weights import WeightsConfig
 from solvers.errors import FieldViolation, InvalidProblem
 
-T = TypeVar("T")
-
 _MOST_USD = 1_000_000
 _SELECTION = ("exploration_share", "trial_runs", "usd_per_gain", "most_racing")
-_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights", "canaries", "shadow", "fairness")
+_TABLES = ("heartbeat", "breaker", "domains", "groups", "weights", "canaries", "flags", "shadow", "fairness")
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,10 @@ class FederationSettings:
     approval_above_usd_micros
         What a request may spend unless an operator sends it, in millionths of a US dollar; ``None``: its own budget.
     canaries
-        Candidates that get a share of a stable backend's traffic until a rule promotes them or rolls them back.
+        Candidates that get a share of a stable backend's or strategy's traffic until a rule promotes them or rolls
+        them back.
+    flags
+        Backends and strategies that are switched off, or for a share of the requests only.
     shadow_share
         Share (0 - 1) of classical requests that a free local backend is asked for too, without effect on the answer.
     fairness
@@ -87,6 +95,7 @@ class FederationSettings:
     groups: tuple[GroupConfig, ...] = ()
     approval_above_usd_micros: int | None = None
     canaries: tuple[CanarySetting, ...] = ()
+    flags: tuple[Flag, ...] = ()
     shadow_share: float = 0.0
     fairness: FairnessSettings = field(default_factory=FairnessSettings)
 
@@ -108,7 +117,7 @@ def settings_from_table(table: Any, backends: Collection[str]) -> FederationSett
     """
     if table is None:
         return FederationSettings()
-    reader = _Reader(frozenset(backends))
+    reader = Reader(frozenset(backends))
     if not isinstance(table, Mapping):
         raise InvalidProblem([FieldViolation("federation", f"is {table!r}", "a table")])
     reader.only(table, (*_SELECTION, "approval_above_usd", *_TABLES), "federation")
@@ -126,7 +135,8 @@ def settings_from_table(table: Any, backends: Collection[str]) -> FederationSett
         domains=_domains(reader, table.get("domains", {})),
         groups=_groups(reader, table.get("groups", []), weights or WeightsConfig()),
         approval_above_usd_micros=_dollars(reader, table.get("approval_above_usd"), "federation.approval_above_usd"),
-        canaries=_canaries(reader, table.get("canaries", [])),
+        canaries=canaries(reader, table.get("canaries", [])),
+        flags=flags(reader, table.get("flags", [])),
         shadow_share=_shadow(reader, table.get("shadow", {})),
         fairness=fairness_from_table(table.get("fairness", {}), reader.wrong),
     )
@@ -135,80 +145,7 @@ def settings_from_table(table: Any, backends: Collection[str]) -> FederationSett
     return found
 
 
-class _Reader:
-    """Collects violations while tables are read."""
-
-    def __init__(self, backends: frozenset[str]) -> None:
-        self.backends = backends
-        self.violations: list[FieldViolation] = []
-
-    def wrong(self, path: str, what: str, allowed: str) -> None:
-        self.violations.append(FieldViolation(path, what, allowed))
-
-    def only(self, table: Mapping[str, Any], known: Collection[str], path: str) -> None:
-        for name in table:
-            if name not in known:
-                self.wrong(f"{path}.{name}", "is not a setting", ", ".join(known))
-
-    def build(
-        self, make: Callable[..., T], table: Any, path: str, known: Collection[str], fixed: Mapping[str, Any]
-    ) -> T | None:
-        """``make(**table, **fixed)``; what it refuses, and what is no number where one is due, is a violation."""
-        if not isinstance(table, Mapping):
-            self.wrong(path, f"is {table!r}", "a table")
-            return None
-        self.only(table, known, path)
-        values = {name: value for name, value in table.items() if name in known}
-        for name, value in values.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                self.wrong(f"{path}.{name}", f"is {value!r}", "a number")
-                return None
-        try:
-            return make(**values, **fixed)
-        except (ValueError, TypeError) as error:
-            self.wrong(path, f"is refused: {error}", "see docs/federation.md")
-            return None
-
-    def known_backends(self, names: Any, path: str) -> tuple[str, ...]:
-        """A list of configured backends."""
-        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-            self.wrong(path, f"is {names!r}", "a list of names of backends")
-            return ()
-        for name in names:
-            if name not in self.backends:
-                self.wrong(path, f"names {name!r}, which is not configured", ", ".join(sorted(self.backends)) or "none")
-        return tuple(names)
-
-
-def _canaries(reader: _Reader, tables: Any) -> tuple[CanarySetting, ...]:
-    if not isinstance(tables, (list, tuple)):
-        reader.wrong("federation.canaries", f"is {tables!r}", "tables, [[federation.canaries]]")
-        return ()
-    found: list[CanarySetting] = []
-    numbers = ("share", *_names(CanaryConfig))
-    for place, table in enumerate(tables):
-        path = f"federation.canaries[{place}]"
-        if not isinstance(table, Mapping):
-            reader.wrong(path, f"is {table!r}", "a table")
-            continue
-        reader.only(table, ("stable", "candidate", *numbers), path)
-        pair = reader.known_backends([table.get("stable"), table.get("candidate")], path)
-        taken = {name for one in found for name in (one.stable, one.candidate)}
-        if len(pair) < 2 or taken & set(pair):
-            reader.wrong(path, f"has {list(pair)}", "a stable and a candidate, each in one canary")
-            continue
-
-        def make(share: float = 0.05, pair: tuple[str, ...] = pair, **rule: Any) -> CanarySetting:
-            return CanarySetting(pair[0], pair[1], share, CanaryConfig(**rule))
-
-        values = {name: table[name] for name in numbers if name in table}
-        one = reader.build(make, values, path, numbers, {})
-        if one is not None:
-            found.append(one)
-    return tuple(found)
-
-
-def _shadow(reader: _Reader, table: Any) -> float:
+def _shadow(reader: Reader, table: Any) -> float:
     def make(share: float = 0.0) -> float:
         if not 0 <= share <= 1:
             raise ValueError(f"share is {share}; allowed: 0 - 1")
@@ -217,7 +154,7 @@ def _shadow(reader: _Reader, table: Any) -> float:
     return reader.build(make, table, "federation.shadow", ("share",), {}) or 0.0
 
 
-def _dollars(reader: _Reader, value: Any, path: str) -> int | None:
+def _dollars(reader: Reader, value: Any, path: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST_USD:
@@ -230,7 +167,7 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind))
 
 
-def _watch(reader: _Reader, table: Mapping[str, Any]) -> WatchConfig:
+def _watch(reader: Reader, table: Mapping[str, Any]) -> WatchConfig:
     heart = table.get("heartbeat", {})
     known = ("interval_s", "threshold", "hold_phi", "least_deviation_s", "most_unheard", "lone_silence_s")
 
@@ -253,7 +190,7 @@ def _watch(reader: _Reader, table: Mapping[str, Any]) -> WatchConfig:
     return reader.build(make, heart, "federation.heartbeat", known, {}) or WatchConfig()
 
 
-def _domains(reader: _Reader, table: Any) -> dict[str, tuple[str, ...]]:
+def _domains(reader: Reader, table: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(table, Mapping):
         reader.wrong("federation.domains", f"is {table!r}", "a table: backend = [names of what it shares]")
         return {}
@@ -267,7 +204,7 @@ def _domains(reader: _Reader, table: Any) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _groups(reader: _Reader, tables: Any, weights: WeightsConfig) -> tuple[GroupConfig, ...]:
+def _groups(reader: Reader, tables: Any, weights: WeightsConfig) -> tuple[GroupConfig, ...]:
     if not isinstance(tables, (list, tuple)):
         reader.wrong("federation.groups", f"is {tables!r}", "tables, [[federation.groups]]")
         return ()

@@ -200,7 +200,7 @@ class SolvePolicy(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """For usage reports; at most 16, keys and values at most 63 characters."""
+        """For usage reports and budgets by label; at most 16, keys and values at most 63 characters, no = in a key."""
 
     @_builtins.property
     def max_age(self) -> _duration_pb2.Duration:
@@ -338,6 +338,7 @@ class Contribution(_message.Message):
     QUANTUM_LIFT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     strategy_version: _builtins.str
     backend: _builtins.str
@@ -351,6 +352,8 @@ class Contribution(_message.Message):
     """OK, SKIPPED, REFUSED, FAILED, CANCELLED"""
     reason: _builtins.str
     """why, when not OK"""
+    detail: _builtins.str
+    """what there is to say beyond the reason: which budget refused, by how much"""
     @_builtins.property
     def quantum_lift(self) -> Global___QuantumLift: ...
     def __init__(
@@ -366,10 +369,11 @@ class Contribution(_message.Message):
         quantum_lift: Global___QuantumLift | None = ...,
         outcome: _builtins.str = ...,
         reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantum_lift", b"quantum_lift"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "cost_usd", b"cost_usd", "improvement", b"improvement", "outcome", b"outcome", "quantum_lift", b"quantum_lift", "reason", b"reason", "seconds", b"seconds", "shots", b"shots", "strategy", b"strategy", "strategy_version", b"strategy_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "cost_usd", b"cost_usd", "detail", b"detail", "improvement", b"improvement", "outcome", b"outcome", "quantum_lift", b"quantum_lift", "reason", b"reason", "seconds", b"seconds", "shots", b"shots", "strategy", b"strategy", "strategy_version", b"strategy_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -55,6 +55,11 @@ class DecisionServiceStub:
                 request_serializer=protos_dot_decisions__pb2.ReplayDecisionRequest.SerializeToString,
                 response_deserializer=protos_dot_decisions__pb2.ReplayDecisionResponse.FromString,
                 _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/isinglass.v1.DecisionService/ListAudit',
+                request_serializer=protos_dot_decisions__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=protos_dot_decisions__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
 
 
 class DecisionServiceServicer:
@@ -87,6 +92,13 @@ class DecisionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAudit(self, request, context):
+        """What the service decided about itself, such as the verdict on a canary. Role auditor or operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DecisionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +121,11 @@ def add_DecisionServiceServicer_to_server(servicer, server):
                     servicer.ReplayDecision,
                     request_deserializer=protos_dot_decisions__pb2.ReplayDecisionRequest.FromString,
                     response_serializer=protos_dot_decisions__pb2.ReplayDecisionResponse.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=protos_dot_decisions__pb2.ListAuditRequest.FromString,
+                    response_serializer=protos_dot_decisions__pb2.ListAuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +237,33 @@ class DecisionService:
             '/isinglass.v1.DecisionService/ReplayDecision',
             protos_dot_decisions__pb2.ReplayDecisionRequest.SerializeToString,
             protos_dot_decisions__pb2.ReplayDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isinglass.v1.DecisionService/ListAudit',
+            protos_dot_decisions__pb2.ListAuditRequest.SerializeToString,
+            protos_dot_decisions__pb2.ListAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

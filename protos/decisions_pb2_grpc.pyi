@@ -39,6 +39,8 @@ class DecisionServiceStub:
     """Recompute feasibility and objective from the stored problem and plan; check digests, chain and signature."""
     ReplayDecision: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.ReplayDecisionRequest, _decisions_pb2.ReplayDecisionResponse]
     """Solve again from the record and compare. Needs a job with policy.replayable."""
+    ListAudit: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.ListAuditRequest, _decisions_pb2.ListAuditResponse]
+    """What the service decided about itself, such as the verdict on a canary. Role auditor or operator."""
 
 @_typing.type_check_only
 class DecisionServiceAsyncStub(DecisionServiceStub):
@@ -51,6 +53,8 @@ class DecisionServiceAsyncStub(DecisionServiceStub):
     """Recompute feasibility and objective from the stored problem and plan; check digests, chain and signature."""
     ReplayDecision: _aio.UnaryUnaryMultiCallable[_decisions_pb2.ReplayDecisionRequest, _decisions_pb2.ReplayDecisionResponse]  # type: ignore[assignment]
     """Solve again from the record and compare. Needs a job with policy.replayable."""
+    ListAudit: _aio.UnaryUnaryMultiCallable[_decisions_pb2.ListAuditRequest, _decisions_pb2.ListAuditResponse]  # type: ignore[assignment]
+    """What the service decided about itself, such as the verdict on a canary. Role auditor or operator."""
 
 class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Why an answer is what it is, for auditors. Role auditor or the submitter's own tenant with role viewer."""
@@ -84,5 +88,13 @@ class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_decisions_pb2.ReplayDecisionResponse, _abc.Awaitable[_decisions_pb2.ReplayDecisionResponse]]:
         """Solve again from the record and compare. Needs a job with policy.replayable."""
+
+    @_abc_1.abstractmethod
+    def ListAudit(
+        self,
+        request: _decisions_pb2.ListAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_decisions_pb2.ListAuditResponse, _abc.Awaitable[_decisions_pb2.ListAuditResponse]]:
+        """What the service decided about itself, such as the verdict on a canary. Role auditor or operator."""
 
 def add_DecisionServiceServicer_to_server(servicer: DecisionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -210,11 +210,14 @@ class Budget(_message.Message):
     FREE_FIELD_NUMBER: _builtins.int
     FORECAST_FIELD_NUMBER: _builtins.int
     ALERTS_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     project: _builtins.str
     """empty: the tenant as a whole"""
     period: _builtins.str
     """a calendar month in UTC, "2026-11", or "total" """
+    label: _builtins.str
+    """"key=value"; empty: whatever the labels are"""
     @_builtins.property
     def limit(self) -> Global___BudgetAmounts: ...
     @_builtins.property
@@ -243,10 +246,11 @@ class Budget(_message.Message):
         free: Global___BudgetAmounts | None = ...,
         forecast: Global___BudgetForecast | None = ...,
         alerts: _abc.Iterable[Global___BurnAlert] | None = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["forecast", b"forecast", "free", b"free", "limit", b"limit", "reserved", b"reserved", "settled", b"settled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "forecast", b"forecast", "free", b"free", "limit", b"limit", "period", b"period", "project", b"project", "reserved", b"reserved", "settled", b"settled", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "forecast", b"forecast", "free", b"free", "label", b"label", "limit", b"limit", "period", b"period", "project", b"project", "reserved", b"reserved", "settled", b"settled", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -332,6 +336,7 @@ class GetBudgetRequest(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     OUTLOOK_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     period: _builtins.str
     """empty: the current month"""
@@ -339,6 +344,8 @@ class GetBudgetRequest(_message.Message):
     """empty: the caller's; another one needs role operator"""
     outlook: _builtins.bool
     """fill in forecast and alerts"""
+    label: _builtins.str
+    """"key=value": what jobs with this label may spend and spent; empty: all of them"""
     def __init__(
         self,
         *,
@@ -346,10 +353,11 @@ class GetBudgetRequest(_message.Message):
         period: _builtins.str = ...,
         tenant: _builtins.str = ...,
         outlook: _builtins.bool = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outlook", b"outlook", "period", b"period", "project", b"project", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "outlook", b"outlook", "period", b"period", "project", b"project", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,11 +371,14 @@ class SetBudgetRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """empty: the caller's"""
     project: _builtins.str
     period: _builtins.str
     """empty: the current month"""
+    label: _builtins.str
+    """"key=value". A label without a budget limits nothing; a tenant or project without one does"""
     @_builtins.property
     def limit(self) -> Global___BudgetAmounts: ...
     def __init__(
@@ -377,10 +388,11 @@ class SetBudgetRequest(_message.Message):
         project: _builtins.str = ...,
         period: _builtins.str = ...,
         limit: Global___BudgetAmounts | None = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "period", b"period", "project", b"project", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "limit", b"limit", "period", b"period", "project", b"project", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,11 +406,14 @@ class ListUsageRequest(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     period: _builtins.str
     page_size: _builtins.int
     """1 - 500; 0: 50"""
     page_token: _builtins.str
+    label: _builtins.str
+    """"key=value": of jobs with this label; empty: of all"""
     def __init__(
         self,
         *,
@@ -406,10 +421,11 @@ class ListUsageRequest(_message.Message):
         period: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "period", b"period", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "page_size", b"page_size", "page_token", b"page_token", "period", b"period", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

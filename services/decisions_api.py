@@ -100,6 +100,28 @@ class DecisionsApi:
             response.replayed_objective = replay.objective
         return response
 
+    async def audit(self, request: decisions_pb2.ListAuditRequest) -> decisions_pb2.ListAuditResponse:
+        """A page of the audit log, newest first; checked as a whole when asked for."""
+        log = self._store.audit
+        page = await asyncio.to_thread(log.list, request.page_size, request.page_token)
+        failed = await asyncio.to_thread(log.verify) if request.verify else ()
+        return decisions_pb2.ListAuditResponse(
+            entries=[
+                decisions_pb2.AuditEntry(
+                    position=entry.position,
+                    at=timestamp(entry.at),
+                    event=entry.event,
+                    record=struct_of(entry.record),
+                    previous_hash=entry.previous_hash,
+                    hash=entry.hash,
+                    signature=entry.signature,
+                )
+                for entry in page.items
+            ],
+            next_page_token=page.next_page_token,
+            failed=[decisions_pb2.Check(name=c.name, passed=c.passed, detail=c.detail) for c in failed],
+        )
+
 
 def _tenant(principal: Principal) -> str | None:
     return None if Role.AUDITOR in principal.roles else principal.tenant

@@ -18,6 +18,7 @@ from solvers.errors import BackendUnavailable, FieldViolation, InvalidProblem, P
 from store.amounts import MAX_AMOUNT, Amounts, month_of
 from store.budgets import Budget, Reservation
 from store.keys import Principal, Role
+from store.ledger import Scope
 from store.spent import spent_by_day, spent_since
 from store.store import Store
 
@@ -41,7 +42,7 @@ class FederationApi:
     async def budget(self, principal: Principal, request: federation_pb2.GetBudgetRequest) -> federation_pb2.Budget:
         """Where a budget stands."""
         tenant, period = _tenant(principal, request.tenant), _period(request.period)
-        found = await asyncio.to_thread(self._store.budgets.budget, tenant, request.project, period)
+        found = await asyncio.to_thread(self._store.budgets.budget, tenant, request.project, period, request.label)
         message = _budget(found)
         if request.outlook:
             _add_outlook(message, await asyncio.to_thread(self._outlook, found))
@@ -49,14 +50,14 @@ class FederationApi:
 
     def _outlook(self, budget: Budget) -> Outlook:
         now, database = datetime.now(UTC), self._store.database
-        where = (budget.tenant, budget.project, budget.period)
+        scope = Scope(budget.project, budget.period, budget.label)
         windows = windows_s()
-        spent = spent_since(database, *where, [now - timedelta(seconds=window) for window in windows])
+        spent = spent_since(database, budget.tenant, scope, [now - timedelta(seconds=window) for window in windows])
         return outlook(
             budget.period,
             budget.limit.usd_micros,
             budget.reserved.usd_micros,
-            spent_by_day(database, *where),
+            spent_by_day(database, budget.tenant, scope),
             dict(zip(windows, spent, strict=True)),
             now,
         )
@@ -65,8 +66,9 @@ class FederationApi:
         """Set a limit. Raises `InvalidProblem` naming each amount at fault."""
         tenant, period = _tenant(principal, request.tenant), _period(request.period)
         limit = _limit(request.limit)
-        await asyncio.to_thread(self._store.budgets.set_limit, tenant, request.project, period, limit)
-        return _budget(await asyncio.to_thread(self._store.budgets.budget, tenant, request.project, period))
+        budgets, label = self._store.budgets, request.label
+        await asyncio.to_thread(budgets.set_limit, tenant, request.project, period, limit, label)
+        return _budget(await asyncio.to_thread(budgets.budget, tenant, request.project, period, label))
 
     async def usage(
         self, principal: Principal, request: federation_pb2.ListUsageRequest
@@ -79,6 +81,7 @@ class FederationApi:
             _period(request.period),
             request.page_size,
             request.page_token,
+            request.label,
         )
         return federation_pb2.ListUsageResponse(
             entries=[_usage(entry) for entry in page.items], next_page_token=page.next_page_token
@@ -127,6 +130,7 @@ def _budget(budget: Budget) -> federation_pb2.Budget:
     return federation_pb2.Budget(
         tenant=budget.tenant,
         project=budget.project,
+        label=budget.label,
         period=budget.period,
         limit=_amounts(budget.limit, budget.limit),
         reserved=_amounts(budget.reserved),

@@ -253,6 +253,10 @@ class Gateway:
     async def ReplayDecision(self, call: Call, request: Any) -> Any:
         return await self._decisions.replay(call.principal, request.decision_id)
 
+    @unary(decisions_pb2.ListAuditResponse, Role.AUDITOR, Role.OPERATOR)
+    async def ListAudit(self, call: Call, request: Any) -> Any:
+        return await self._decisions.audit(request)
+
     # HTTP
 
     async def __call__(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from store.amounts import Amounts
+from store.audit import Audit
 from store.budgets import Budgets
 from store.database import open_database
 from store.decisions import Decisions
@@ -52,9 +53,10 @@ def copy(source: str, target: str) -> None:
 @click.argument("url")
 @click.argument("state_dir")
 def verify(url: str, state_dir: str) -> None:
-    """Check the whole decision log at URL with the public keys in STATE_DIR; fails when anything does not verify."""
+    """Check the decision and audit logs at URL with the public keys in STATE_DIR; fails when any entry does."""
     database = open_database(url)
-    failed = Decisions(database, PublicKeys(state_dir)).verify_log()
+    keys = PublicKeys(state_dir)
+    failed = Decisions(database, keys).verify_log() + Audit(database, keys).verify()
     database.close()
     for check in failed:
         click.echo(f"{check.name}: {check.detail}")

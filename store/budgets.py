@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store import ledger
@@ -19,10 +19,11 @@ from store.amounts import UNITS, Amounts, checked_period
 from store.columns import new_id
 from store.database import Database
 from store.errors import IdempotencyConflict, NotFound, TerminalState
+from store.labels import checked_label
 from store.leases import TERMINAL_STATES
-from store.ledger import ReservationState, amounts_in
+from store.ledger import ReservationState, Scope, amounts_in
 from store.pages import Page, fetch_page
-from store.schema import budget_limits, budget_settled, jobs, reservations
+from store.schema import budget_limits, budget_settled, jobs, reservation_labels, reservations
 
 __all__ = ["Amounts", "Budget", "Budgets", "Reservation", "ReservationState"]
 
@@ -33,6 +34,7 @@ class Budget:
 
     tenant: str
     project: str
+    label: str
     period: str
     limit: Amounts
     reserved: Amounts
@@ -64,20 +66,24 @@ _r = reservations.c
 
 
 class Budgets:
-    """The budgets in a database. Project ``""`` is the tenant as a whole; times come from the caller."""
+    """The budgets in a database; times come from the caller.
+
+    Project ``""`` is the tenant as a whole. ``label`` is ``"key=value"``; ``""`` counts whatever has which label.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def set_limit(self, tenant: str, project: str, period: str, limit: Amounts) -> None:
+    def set_limit(self, tenant: str, project: str, period: str, limit: Amounts, label: str = "") -> None:
         """Set what may be spent in ``period`` (``"2026-11"`` or ``"total"``). It may be below what is spent already.
 
         Raises
         ------
         InvalidProblem
-            When ``period`` is neither a month nor ``"total"``.
+            When ``period`` is neither a month nor ``"total"``, or ``label`` is not ``"key=value"``.
         """
-        key = {"tenant": tenant, "project": project, "period": checked_period(period)}
+        scope = _scope(project, period, label)
+        key = {"tenant": tenant, **scope._asdict()}
         amounts = {unit: getattr(limit, unit) for unit in UNITS}
         with self._database.write() as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -100,7 +106,8 @@ class Budgets:
         """Hold ``amounts`` and return the reservation's id, in one transaction.
 
         It must fit the tenant's limit of ``period`` and, with a ``project``, the project's too; a limit that nobody set
-        is 0. Where a limit of the period ``"total"`` is set beside a month's, it must fit that as well.
+        is 0. Where a limit of the period ``"total"`` is set beside a month's, it must fit that as well, and so it must
+        every limit that is set for a label of the job, with the project or without: a label that has none adds none.
         ``request_limit`` is the most that this job may hold and spend altogether.
 
         The same ``idempotency_key`` returns the same reservation and holds nothing twice. One that was released is
@@ -109,7 +116,7 @@ class Budgets:
         Raises
         ------
         BudgetExceeded
-            When it does not fit.
+            When it does not fit; its ``scope`` names the budget that refused.
         IdempotencyConflict
             When the key reserved something else before.
         InvalidProblem
@@ -129,7 +136,8 @@ class Budgets:
             wanted[unit] = getattr(amounts, unit)
         held = ledger.holding(ReservationState.RESERVED, amounts)
         with self._database.write() as connection:
-            limits = ledger.locked_limits(connection, tenant, project, period)
+            labels = ledger.labels_of(connection, job_id)
+            limits = ledger.locked_limits(connection, tenant, project, labels, period)
             earlier = ledger.earlier(connection, tenant, idempotency_key, job_id)
             if earlier is not None:
                 if any(earlier._mapping[name] != value for name, value in wanted.items()):
@@ -145,7 +153,8 @@ class Budgets:
                 return str(earlier.id)
             reservation_id = new_id("res", now)
             row = {"id": reservation_id, "period": period, "at": now, **wanted, **held}
-            connection.execute(insert(reservations), row)
+            seq = connection.execute(insert(reservations).returning(_r.seq), row).scalar_one()
+            ledger.add_labels(connection, tenant, seq, labels)
             return reservation_id
 
     def settle(self, reservation_id: str, amounts: Amounts) -> None:
@@ -194,37 +203,45 @@ class Budgets:
             raise NotFound("reservation", reservation_id)
         return _reservation(row)
 
-    def budget(self, tenant: str, project: str, period: str) -> Budget:
+    def budget(self, tenant: str, project: str, period: str, label: str = "") -> Budget:
         """Limit, reserved, settled and free. The tenant as a whole counts every project, ``"total"`` every month.
 
         Raises
         ------
         InvalidProblem
-            When ``period`` is neither a month nor ``"total"``.
+            When ``period`` is neither a month nor ``"total"``, or ``label`` is not ``"key=value"``.
         """
-        scope = (project, checked_period(period))
+        scope = _scope(project, period, label)
         with self._database.read() as connection:
-            limit = ledger.limits(connection, tenant, [project], [period]).get(scope, Amounts())
+            limit = ledger.limits(connection, tenant, [project], [label], [period]).get(scope, Amounts())
             reserved, settled = ledger.spent(connection, tenant, [scope])[scope]
-        return Budget(tenant, project, period, limit, reserved, settled, limit.less(reserved + settled))
+        return Budget(tenant, project, label, period, limit, reserved, settled, limit.less(reserved + settled))
 
     def usage(
-        self, tenant: str, project: str, period: str, page_size: int = 0, page_token: str = ""
+        self, tenant: str, project: str, period: str, page_size: int = 0, page_token: str = "", label: str = ""
     ) -> Page[Reservation]:
         """Reservations that count in ``period``, newest first.
 
         Raises
         ------
         InvalidProblem
-            When ``period``, ``page_size`` (0 - 500; 0: 50) or ``page_token`` is not allowed.
+            When ``period``, ``label``, ``page_size`` (0 - 500; 0: 50) or ``page_token`` is not allowed.
         """
-        statement = select(reservations).where(*ledger.within(reservations, tenant, (project, checked_period(period))))
+        scope = _scope(project, period, label)
+        statement, order = select(reservations), _r.seq
+        if label:  # from the label's own index: it may be one reservation in a million
+            of = reservation_labels.c
+            statement = select(reservations, of.reservation_seq).join_from(
+                reservation_labels, reservations, of.reservation_seq == _r.seq
+            )
+            statement, order = statement.where(of.tenant == tenant, of.label == label), of.reservation_seq
+        statement = statement.where(*ledger.within(reservations, tenant, scope._replace(label="")))
         with self._database.read() as connection:
             return fetch_page(
                 connection,
                 [statement],
-                order=_r.seq,
-                scope=("usage", tenant, project, period),
+                order=order,
+                scope=("usage", tenant, *scope),
                 page_size=page_size,
                 page_token=page_token,
                 build=_reservation,
@@ -256,14 +273,25 @@ class Budgets:
 
     def recount(self, tenant: str) -> bool:
         """Whether the kept sums of ``tenant`` are those of its settled reservations, added up anew."""
-        keys = ("project", "period")
-        settled = select(*(_r[key] for key in keys), *(func.sum(_r[f"held_{unit}"]) for unit in UNITS))
-        settled = settled.where(_r.tenant == tenant, _r.state == ReservationState.SETTLED.value)
-        kept = select(*(budget_settled.c[name] for name in (*keys, *UNITS))).where(budget_settled.c.tenant == tenant)
+        sums = [func.sum(_r[f"held_{unit}"]) for unit in UNITS]
+        of = reservation_labels.c
+        whole = select(_r.project, literal(""), _r.period, *sums).group_by(_r.project, _r.period)
+        labelled = select(_r.project, of.label, _r.period, *sums).join_from(
+            reservations, reservation_labels, of.reservation_seq == _r.seq
+        )
+        labelled = labelled.group_by(_r.project, of.label, _r.period)
+        names = ("project", "label", "period", *UNITS)
+        kept = select(*(budget_settled.c[name] for name in names)).where(budget_settled.c.tenant == tenant)
+        counted: dict[tuple[str, ...], Amounts] = {}
         with self._database.read() as connection:
-            fresh = connection.execute(settled.group_by(*(_r[key] for key in keys)))
-            counted = {tuple(row[:2]): amounts_in(row[2:]) for row in fresh}
-            return counted == {tuple(row[:2]): amounts_in(row[2:]) for row in connection.execute(kept)}
+            for statement in (whole, labelled):
+                settled = statement.where(_r.tenant == tenant, _r.state == ReservationState.SETTLED.value)
+                counted |= {tuple(row[:3]): amounts_in(row[3:]) for row in connection.execute(settled)}
+            return counted == {tuple(row[:3]): amounts_in(row[3:]) for row in connection.execute(kept)}
+
+
+def _scope(project: str, period: str, label: str) -> Scope:
+    return Scope(project, checked_period(period), checked_label(label))
 
 
 def _reservation(row: Row[Any]) -> Reservation:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Table, and_, func, literal, literal_column, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.amounts import TOTAL, UNITS, Amounts
 from store.errors import BudgetExceeded, NotFound, TerminalState
-from store.schema import budget_limits, budget_settled, jobs, reservations
+from store.labels import label_texts
+from store.schema import budget_limits, budget_settled, jobs, reservation_labels, reservations
 
 
 class ReservationState(StrEnum):
@@ -22,8 +37,22 @@ class ReservationState(StrEnum):
     RELEASED = "RELEASED"
 
 
-Scope = tuple[str, str]
-"""Project and period. Project ``""`` is the tenant as a whole, period ``"total"`` is all time."""
+class Scope(NamedTuple):
+    """What a budget is for. Project ``""`` is the tenant as a whole, ``label`` ``""`` whatever the label is, period
+    ``"total"`` all time.
+    """
+
+    project: str
+    period: str
+    label: str = ""
+
+    def named(self, tenant: str) -> str:
+        """For people: ``tenant acme, project north, label team=a in 2026-11``."""
+        parts = [f"tenant {tenant}"]
+        parts += [f"project {self.project}"] if self.project else []
+        parts += [f"label {self.label}"] if self.label else []
+        return f"{', '.join(parts)} in {self.period}"
+
 
 _r = reservations.c
 IS_OPEN = _r.state == literal_column("'RESERVED'")
@@ -77,6 +106,27 @@ def earlier(connection: Connection, tenant: str, idempotency_key: str, job_id: s
     return None if row.id is None else row
 
 
+def labels_of(connection: Connection, job_id: str) -> tuple[str, ...]:
+    """The labels of a job as texts: a reservation counts in the budget of each.
+
+    Raises
+    ------
+    NotFound
+        When there is no such job.
+    """
+    labels = connection.execute(select(jobs.c.labels).where(jobs.c.id == job_id)).scalar_one_or_none()
+    if labels is None:
+        raise NotFound("job", job_id)
+    return label_texts(labels)
+
+
+def add_labels(connection: Connection, tenant: str, seq: int, labels: Collection[str]) -> None:
+    """Note the labels of a new reservation."""
+    if labels:
+        rows = [{"tenant": tenant, "label": label, "reservation_seq": seq} for label in labels]
+        connection.execute(insert(reservation_labels), rows)
+
+
 def settle(connection: Connection, charges: Mapping[str, Amounts]) -> None:
     """Record what reservations, by id, were charged; see `store.budgets.Budgets.settle`.
 
@@ -87,45 +137,67 @@ def settle(connection: Connection, charges: Mapping[str, Amounts]) -> None:
     TerminalState
         When one was settled with other amounts.
     """
-    added: dict[tuple[str, str, str], Amounts] = {}
+    added: dict[tuple[str, Scope], Amounts] = {}
     for reservation_id, amounts in sorted(charges.items()):  # locks are always taken in the same order
         statement = update(reservations).where(_r.id == reservation_id, _r.state != ReservationState.SETTLED.value)
         statement = statement.values(holding(ReservationState.SETTLED, amounts))
-        row = connection.execute(statement.returning(_r.tenant, _r.project, _r.period)).one_or_none()
+        row = connection.execute(statement.returning(_r.seq, _r.tenant, _r.project, _r.period)).one_or_none()
         if row is not None:
-            key = (row.tenant, row.project, row.period)
-            added[key] = added.get(key, Amounts()) + amounts
+            for label in ("", *_labels_at(connection, row.tenant, row.seq)):
+                key = (row.tenant, Scope(row.project, row.period, label))
+                added[key] = added.get(key, Amounts()) + amounts
         elif held_in(locked(connection, reservation_id)) != amounts:
             raise TerminalState(f"reservation {reservation_id!r} is settled with other amounts")
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    for (tenant, project, period), amounts in sorted(added.items(), key=lambda item: item[0]):
+    for (tenant, scope), amounts in sorted(added.items(), key=lambda item: item[0]):
         values = {unit: getattr(amounts, unit) for unit in UNITS}
-        insert = dialect.insert(budget_settled).values(tenant=tenant, project=project, period=period, **values)
-        sums = {unit: budget_settled.c[unit] + insert.excluded[unit] for unit in UNITS}
-        connection.execute(insert.on_conflict_do_update(index_elements=["tenant", "project", "period"], set_=sums))
+        adding = dialect.insert(budget_settled).values(tenant=tenant, **scope._asdict(), **values)
+        sums = {unit: budget_settled.c[unit] + adding.excluded[unit] for unit in UNITS}
+        key_columns = ["tenant", "project", "label", "period"]
+        connection.execute(adding.on_conflict_do_update(index_elements=key_columns, set_=sums))
+
+
+def _labels_at(connection: Connection, tenant: str, seq: int) -> tuple[str, ...]:
+    columns = reservation_labels.c
+    statement = select(columns.label).where(columns.reservation_seq == seq, columns.tenant == tenant)
+    return tuple(row.label for row in connection.execute(statement))
 
 
 def limits(
-    connection: Connection, tenant: str, projects: Collection[str], periods: Collection[str], lock: bool = False
+    connection: Connection,
+    tenant: str,
+    projects: Collection[str],
+    labels: Collection[str],
+    periods: Collection[str],
+    lock: bool = False,
 ) -> dict[Scope, Amounts]:
-    """The limits that are set for ``projects`` in ``periods``; with ``lock``, locked until the transaction ends."""
+    """The limits that are set for ``projects`` and ``labels`` in ``periods``; with ``lock``, locked until the
+    transaction ends.
+    """
     columns = budget_limits.c
+    scope = (columns.project, columns.period, columns.label)
     statement = (
-        select(columns.project, columns.period, *(columns[unit] for unit in UNITS))
-        .where(columns.tenant == tenant, columns.project.in_(sorted(projects)), columns.period.in_(sorted(periods)))
-        .order_by(columns.project, columns.period)  # always locked in the same order, so that no two wait in a circle
+        select(*scope, *(columns[unit] for unit in UNITS))
+        .where(columns.tenant == tenant, columns.project.in_(sorted(projects)))
+        .where(columns.label.in_(sorted(labels)), columns.period.in_(sorted(periods)))
+        .order_by(*scope)  # always locked in the same order, so that no two wait in a circle
     )
     if lock:
         statement = statement.with_for_update()
-    return {(row[0], row[1]): amounts_in(row[2:]) for row in connection.execute(statement)}
+    return {Scope(*row[:3]): amounts_in(row[3:]) for row in connection.execute(statement)}
 
 
-def locked_limits(connection: Connection, tenant: str, project: str, period: str) -> dict[Scope, Amounts]:
-    """Every limit that a reservation must fit, locked until the transaction ends."""
+def locked_limits(
+    connection: Connection, tenant: str, project: str, labels: Collection[str], period: str
+) -> dict[Scope, Amounts]:
+    """Every limit that a reservation must fit, locked until the transaction ends.
+
+    A tenant or project without a limit may spend nothing; a label without one is limited by nothing but these.
+    """
     projects = {"", project}
-    found = limits(connection, tenant, projects, {period, TOTAL}, lock=True)
+    found = limits(connection, tenant, projects, {"", *labels}, {period, TOTAL}, lock=True)
     for of in projects:
-        found.setdefault((of, period), Amounts())
+        found.setdefault(Scope(of, period), Amounts())
     return dict(sorted(found.items()))
 
 
@@ -153,10 +225,9 @@ def must_fit(connection: Connection, amounts: Amounts, tenant: str, found: Mappi
         For the first that ``amounts`` does not fit.
     """
     sums = spent(connection, tenant, found)
-    for (project, period), limit in found.items():
-        reserved, settled = sums[project, period]
-        name = f"tenant {tenant}, project {project}" if project else f"tenant {tenant}"
-        _refuse_beyond(amounts, limit.less(reserved + settled), f"{name} in {period}")
+    for scope, limit in found.items():
+        reserved, settled = sums[scope]
+        _refuse_beyond(amounts, limit.less(reserved + settled), scope.named(tenant))
 
 
 def must_fit_job(connection: Connection, amounts: Amounts, job_id: str, limit: Amounts) -> None:
@@ -173,12 +244,17 @@ def must_fit_job(connection: Connection, amounts: Amounts, job_id: str, limit: A
 
 def within(table: Table, tenant: str, scope: Scope) -> list[Any]:
     """Conditions on ``table`` for what counts in ``scope``."""
-    project, period = scope
     conditions = [table.c.tenant == tenant]
-    if period != TOTAL:
-        conditions.append(table.c.period == period)
-    if project:
-        conditions.append(table.c.project == project)
+    if scope.period != TOTAL:
+        conditions.append(table.c.period == scope.period)
+    if scope.project:
+        conditions.append(table.c.project == scope.project)
+    if table is budget_settled:
+        conditions.append(budget_settled.c.label == scope.label)
+    elif scope.label:
+        of = reservation_labels.c
+        labelled = exists().where(of.tenant == tenant, of.label == scope.label, of.reservation_seq == _r.seq)
+        conditions.append(labelled)
     return conditions
 
 

@@ -41,6 +41,8 @@ class Observation:
         OK, SKIPPED, REFUSED, FAILED or CANCELLED.
     at
         When it ended.
+    version
+        Of the strategy; empty where an older release did not note it.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Observation:
     quantum_lift: Mapping[str, Any] | None
     outcome: str
     at: datetime
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from store.columns import Instant, Json, Serial
 
-HEAD = "0003"
+HEAD = "0005"
 """The migration that these tables are the result of. Kept here so that an open database is checked without Alembic."""
 
 GENESIS_HASH = "sha256:" + "0" * 64
@@ -91,11 +91,13 @@ job_events = Table(
     Column("found_by", Text, nullable=False),
 )
 
+# What may be spent; project "" is the tenant as a whole, label "" whatever the label.
 budget_limits = Table(
     "budget_limits",
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("project", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
     Column("period", Text, primary_key=True),
     Column("usd_micros", BigInteger, nullable=False),
     Column("shots", BigInteger, nullable=False),
@@ -152,12 +154,24 @@ reservations = Table(
     ),
 )
 
-# Sums over settled reservations, which are final. Written in the transaction that settles.
+# The labels of the job that each reservation is for, as texts `key=value`: what budgets by label add up.
+reservation_labels = Table(
+    "reservation_labels",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("reservation_seq", Serial, ForeignKey("reservations.seq"), primary_key=True, autoincrement=False),
+    Index(None, "reservation_seq"),
+)
+
+# Sums over settled reservations, which are final. Written in the transaction that settles: a settlement counts once
+# without a label (`label` is empty) and once under each label of its job.
 budget_settled = Table(
     "budget_settled",
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("project", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
     Column("period", Text, primary_key=True),
     Column("usd_micros", BigInteger, nullable=False),
     Column("shots", BigInteger, nullable=False),
@@ -191,6 +205,21 @@ decision_head = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
+# What the service decided about itself, see store.audit. Triggers keep it append-only.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("record_digest", Text, nullable=False),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -219,6 +248,7 @@ observations = Table(
     Column("cost_usd_micros", BigInteger, nullable=False),
     Column("quantum_lift", Json),
     Column("outcome", Text, nullable=False),
+    Column("version", Text, nullable=False, server_default=text("''")),
     Index(None, "kind", "seq"),
     Index(None, "backend", "seq"),
 )

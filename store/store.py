@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from store.artifacts import Artifacts
+from store.audit import Audit
 from store.budgets import Budgets
 from store.commit import Settlement, commit_result
 from store.database import Database, open_database
@@ -25,7 +26,7 @@ class Store:
 
     Attributes
     ----------
-    jobs, budgets, decisions, artifacts, keys, observations, prepared
+    jobs, budgets, decisions, audit, artifacts, keys, observations, prepared
         The rooms of the store, each documented in its own module.
     """
 
@@ -36,6 +37,7 @@ class Store:
         self.jobs = Jobs(database)
         self.budgets = Budgets(database)
         self.decisions = Decisions(database, signer)
+        self.audit = Audit(database, signer)
         self.keys = Keys(database)
         self.observations = Observations(database)
         self.prepared = PreparedPlans(database)

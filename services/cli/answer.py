@@ -124,6 +124,7 @@ def _contribution_json(contribution: Contribution) -> dict[str, Any]:
         "backend": contribution.backend or None,
         "outcome": contribution.outcome,
         "reason": contribution.reason,
+        "detail": contribution.detail,
         "improvement": contribution.improvement,
         "seconds": contribution.seconds,
         "cost_usd": contribution.cost_usd,

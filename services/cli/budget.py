@@ -19,18 +19,19 @@ _UNITS = ("usd", "shots", "device_seconds")
 
 @click.group(invoke_without_command=True)
 @click.option("--project", default="", help="A project of the tenant; default: the tenant as a whole.")
+@click.option("--label", default="", metavar="KEY=VALUE", help="What jobs with this label spend; default: all jobs.")
 @click.option("--period", default="", help='A month, "2026-11", or "total". Default: this month.')
 @click.option("--tenant", default="", help="Another tenant; needs role operator.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.pass_context
-def budget(context: click.Context, project: str, period: str, tenant: str, as_json: bool) -> int | None:
+def budget(context: click.Context, project: str, label: str, period: str, tenant: str, as_json: bool) -> int | None:
     """What may be spent on metered backends: limit, reserved, settled, free; where the month is heading."""
     if context.invoked_subcommand is not None:
         return None
     with context.ensure_object(Session).client() as client:
         from protos.federation_pb2 import GetBudgetRequest
 
-        request = GetBudgetRequest(project=project, period=period, tenant=tenant, outlook=True)
+        request = GetBudgetRequest(project=project, label=label, period=period, tenant=tenant, outlook=True)
         _show_budget(client.call(client.federation.GetBudget, request), as_json)
     return EXIT_OK
 
@@ -40,6 +41,7 @@ def budget(context: click.Context, project: str, period: str, tenant: str, as_js
 @click.option("--shots", type=Limit(whole=True), help='Shots on quantum backends, or "unlimited".')
 @click.option("--device-seconds", type=Limit(), help='Seconds of device time, or "unlimited".')
 @click.option("--project", default="", help="A project of the tenant; default: the tenant as a whole.")
+@click.option("--label", default="", metavar="KEY=VALUE", help="What jobs with this label spend; default: all jobs.")
 @click.option("--period", default="", help='A month, "2026-11", or "total". Default: this month.')
 @click.option("--tenant", default="", help="Another tenant.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
@@ -51,6 +53,7 @@ def set_budget(
     shots: float | None,
     device_seconds: float | None,
     project: str,
+    label: str,
     period: str,
     tenant: str,
     as_json: bool,
@@ -65,9 +68,9 @@ def set_budget(
     with session.client() as client:
         from protos.federation_pb2 import GetBudgetRequest, SetBudgetRequest
 
-        asked = GetBudgetRequest(project=project, period=period, tenant=tenant)
+        asked = GetBudgetRequest(project=project, label=label, period=period, tenant=tenant)
         current = client.call(client.federation.GetBudget, asked).limit
-        request = SetBudgetRequest(project=project, period=period, tenant=tenant)
+        request = SetBudgetRequest(project=project, label=label, period=period, tenant=tenant)
         if any(getattr(current, unit) for unit in _UNITS):
             request.limit.CopyFrom(current)
         for unit, value in given.items():
@@ -86,17 +89,20 @@ def _set(limit: BudgetAmounts, unit: str, value: float) -> None:
 
 @budget.command("usage")
 @click.option("--project", default="", help="A project of the tenant; default: the tenant as a whole.")
+@click.option("--label", default="", metavar="KEY=VALUE", help="What jobs with this label spend; default: all jobs.")
 @click.option("--period", default="", help='A month, "2026-11", or "total". Default: this month.')
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
 @click.option("--page", "page_token", default="", help="Where the last list ended (next_page_token).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.pass_obj
-def usage(session: Session, project: str, period: str, limit: int, page_token: str, as_json: bool) -> int:
+def usage(
+    session: Session, *, project: str, label: str, period: str, limit: int, page_token: str, as_json: bool
+) -> int:
     """What was reserved and settled by job and backend, newest first."""
     with session.client() as client:
         from protos.federation_pb2 import ListUsageRequest
 
-        request = ListUsageRequest(project=project, period=period, page_size=limit, page_token=page_token)
+        request = ListUsageRequest(project=project, label=label, period=period, page_size=limit, page_token=page_token)
         answer = client.call(client.federation.ListUsage, request)
     if as_json:
         print_json(message_json(answer))
@@ -126,6 +132,7 @@ def _show_budget(answer: Budget, as_json: bool) -> None:
         print_json(message_json(answer))
         return
     scope = answer.tenant + (f"/{answer.project}" if answer.project else "")
+    scope += f", label {answer.label}" if answer.label else ""
     parts = ("limit", "reserved", "settled", "free")
     rows = ([unit.replace("_", " "), *(_amount_text(getattr(answer, part), unit) for part in parts)] for unit in _UNITS)
     print_table(f"Budget of {scope}, {answer.period}", ("unit", *parts), rows, numeric=parts)

@@ -59,6 +59,41 @@ def show(session: Session, decision_id: str, as_json: bool) -> int:
     return EXIT_OK
 
 
+@decisions.command("audit")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="At most this many.")
+@click.option("--page", "page_token", default="", help="Where the last list ended (next_page_token).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.pass_obj
+def audit(session: Session, limit: int, page_token: str, as_json: bool) -> int:
+    """What the service decided about itself (canaries), newest first; role auditor or operator.
+
+    The whole log is checked. Exit code 1 when anything was altered.
+    """
+    with session.client() as client:
+        from protos.decisions_pb2 import ListAuditRequest
+
+        request = ListAuditRequest(page_size=limit, page_token=page_token, verify=True)
+        answer = client.call(client.decisions.ListAudit, request, VERIFY_TIMEOUT_S)
+    code = EXIT_REFUSED if answer.failed else EXIT_OK
+    if as_json:
+        print_json(message_json(answer))
+        return code
+    rows = []
+    for entry in answer.entries:
+        said = message_json(entry)["record"]
+        what = f"{said.get('kind') or 'backend'} {said.get('candidate', '')} for {said.get('stable', '')}"
+        rows.append(
+            (str(entry.position), time_text(entry.at), entry.event, what, said.get("verdict", ""), said.get("why", ""))
+        )
+    print_table("", ("position", "at (UTC)", "event", "what", "verdict", "why"), rows, numeric=("position",))
+    for check in answer.failed:
+        click.echo(f"{check.detail}: {check.name} does not hold")
+    click.echo("The log is NOT whole." if answer.failed else "The log is whole.")
+    if answer.next_page_token:
+        click.echo(f"more: --page {answer.next_page_token}")
+    return code
+
+
 @click.command()
 @click.argument("decision_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")

@@ -131,6 +131,9 @@ def _show_contributions(report: SolveReport) -> None:
         "reason",
     )
     print_table("Who contributed", headers, rows, numeric=("improved by", "seconds", "cost", "shots"))
+    for c in report.contributions:
+        if c.detail:
+            click.echo(f"{c.backend or c.strategy}: {c.detail}")
 
 
 def _lift_text(contribution: Contribution) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,22 +16,30 @@ from federation.evidence import OBJECTIVE
 from federation.policy import Policy, Profile
 from federation.reasons import Reason
 from solvers.problem import Features
+from solvers.registry import problem_kind
 from store.amounts import Amounts
 from store.observations import Observation
+from store.store import Store
 
 NAMES = ("a", "b", "c")
+VERSIONS = {strategy.name: strategy.version for strategy in problem_kind("invoices").strategies}
 PATIENT = {"interval_s": 60}
 """A slow machine is no fault here."""
 GROUP = {"groups": [{"name": "g", "backends": list(NAMES)}]}
 
 
 def planner(
-    tmp_path: Path, federation: dict[str, Any], names: tuple[str, ...] = NAMES, price: Price | None = None
+    tmp_path: Path,
+    federation: dict[str, Any],
+    names: tuple[str, ...] = NAMES,
+    price: Price | None = None,
+    stored: bool = False,
 ) -> Planner:
     federation = {"heartbeat": PATIENT, **federation}
     tables = tuple({"name": name, "type": "annealer"} for name in names)
     settings = Settings(str(tmp_path), "", "", 2, 1, 10, 10, "error", tables, federation)
-    made = Planner(settings, SimpleNamespace(), lambda name: None)  # type: ignore[arg-type]
+    store = Store.open(f"sqlite:///{tmp_path}/s.sqlite", str(tmp_path / "artifacts"), tmp_path) if stored else None
+    made = Planner(settings, store or SimpleNamespace(), lambda name: None)  # type: ignore[arg-type]
     for name in names:
         made.devices.watch.beat(name, time.monotonic())
         made.devices.facts[name] = BackendFacts(
@@ -98,15 +106,46 @@ def test_while_more_jobs_wait_than_there_are_workers_nothing_else_runs_on_their_
     assert made.attack(card(allowed_backends=("a",)), 2, 2).backends, "who names a backend gets it"
 
 
+def learn(made: Planner, number: int, backend: str, strategy: str, outcome: str) -> None:
+    features, version = {"size": 20.0, OBJECTIVE: 10.0}, VERSIONS.get(strategy, "1")
+    made.learn(
+        Observation(
+            "invoices", strategy, backend, features, 0.1, 1.0, 0, None, outcome, datetime.now(UTC), version=version
+        )
+    )
+
+
 def test_a_canary_that_fails_is_rolled_back_and_stays_so_after_a_restart(tmp_path: Path) -> None:
     canaries = {"canaries": [{"stable": "a", "candidate": "b", "share": 0.5}]}
-    made = planner(tmp_path, canaries)
+    made = planner(tmp_path, canaries, stored=True)
     for k in range(300):
-        backend, outcome = ("b", "FAILED") if k % 2 else ("a", "OK")
-        features = {"size": 20.0, OBJECTIVE: 10.0}
-        made.learn(Observation("invoices", "kernel", backend, features, 0.1, 1.0, 0, None, outcome, datetime.now(UTC)))
-    [entry] = [json.loads(line) for line in (tmp_path / "canaries.jsonl").read_text().splitlines()]
-    assert (entry["verdict"], entry["candidate"]) == ("ROLL_BACK", "b")
-    again = planner(tmp_path, canaries)
+        learn(made, k, "b" if k % 2 else "a", "kernel", "FAILED" if k % 2 else "OK")
+    store = Store.open(f"sqlite:///{tmp_path}/s.sqlite", str(tmp_path / "artifacts"), tmp_path)
+    verdicts = [(entry.record["verdict"], entry.record["candidate"]) for entry in store.audit.of_event("canary")]
+    assert verdicts == [("CONTINUE", "b"), ("ROLL_BACK", "b")]
+    assert store.audit.verify() == ()
+    again = planner(tmp_path, canaries, stored=True)
     for k in range(20):
         assert "b" not in [choice.name for choice in again.attack(card(k), 0, 2).backends]
+    assert len(store.audit.of_event("canary")) == 2
+
+
+def test_a_canary_among_strategies_has_its_share_until_it_is_rolled_back(tmp_path: Path) -> None:
+    old, new = list(VERSIONS)[:2]
+    canaries = {"canaries": [{"kind": "invoices", "stable": old, "candidate": new, "share": 0.5}]}
+    made = planner(tmp_path, canaries, stored=True)
+
+    def cast(k: int) -> tuple[str, ...]:
+        return made.attack(replace(card(k), strategies=(old, new)), 0, 2).strategies
+
+    assert {cast(k) for k in range(40)} == {(old,), (new,)}
+    for k in range(300):
+        learn(made, k, "", new if k % 2 else old, "FAILED" if k % 2 else "OK")
+    assert {cast(k) for k in range(40)} == {(old,)}
+
+
+def test_what_is_switched_off_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    flags = {"flags": [{"backend": "a", "share": 0.0}]}
+    attack = planner(tmp_path, flags).attack(card(allowed_backends=("a", "b")), 0, 2)
+    assert [choice.name for choice in attack.backends] == ["b"]
+    assert (Reason.SWITCHED_OFF, "a") in [(skipped.reason, skipped.backend) for skipped in attack.skipped]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.flags import Flag
 from federation.settings import FederationSettings, settings_from_table
 from solvers.errors import InvalidProblem
 
@@ -32,6 +33,18 @@ stable = "a"
 candidate = "c"
 share = 0.1
 least_runs = 50
+[[canaries]]
+kind = "routing"
+stable = "pyvrp"
+candidate = "annealing"
+attempt = 2
+[[flags]]
+backend = "b"
+share = 0.5
+[[flags]]
+kind = "invoices"
+strategy = "invoices-highs"
+share = 0
 [shadow]
 share = 0.02
 """
@@ -52,7 +65,10 @@ def test_every_setting_reaches_what_it_sets():
     )
     assert (found.watch.heartbeat.expected_s, found.watch.heartbeat.threshold, found.watch.hold_phi) == (0.5, 6, 1.5)
     assert found.approval_above_usd_micros == 2_500_000
-    [canary] = found.canaries
+    canary, of_strategies = found.canaries
+    assert (of_strategies.kind, of_strategies.stable, of_strategies.attempt) == ("routing", "pyvrp", 2)
+    assert all(of_strategies.versions)
+    assert found.flags == (Flag("b", 0.5), Flag("invoices-highs", 0, "invoices"))
     assert (canary.stable, canary.candidate, canary.share, canary.rule.least_runs) == ("a", "c", 0.1, 50)
     assert found.shadow_share == 0.02
     assert found.watch.breaker.consecutive_failures == 5
@@ -74,8 +90,25 @@ def test_without_a_table_the_defaults_hold():
         ("approval_above_usd = -1", "federation.approval_above_usd"),
         ("[shadow]\nshare = 2", "federation.shadow"),
         ("canaries = 1", "federation.canaries"),
-        ("[[canaries]]\nstable = 'a'", "federation.canaries[0]"),
-        ("[[canaries]]\nstable = 'a'\ncandidate = 'z'", "federation.canaries[0]"),
+        ("canaries = [1]", "federation.canaries[0]"),
+        ("[[canaries]]\nstable = 'a'", "federation.canaries[0].candidate"),
+        ("[[canaries]]\nstable = 'a'\ncandidate = 'z'", "federation.canaries[0].candidate"),
+        ("[[canaries]]\nstable = 'a'\ncandidate = 'b'\nkind = 'chess'", "federation.canaries[0].kind"),
+        ("[[canaries]]\nkind = 'routing'\nstable = 'pyvrp'\ncandidate = 'b'", "federation.canaries[0].candidate"),
+        ("[[canaries]]\nstable = 'a'\ncandidate = 'b'\nattempt = 0", "federation.canaries[0]"),
+        (
+            "[[canaries]]\nstable = 'a'\ncandidate = 'b'\n[[canaries]]\nstable = 'b'\ncandidate = 'c'",
+            "federation.canaries[1].stable",
+        ),
+        ("flags = 1", "federation.flags"),
+        ("[[flags]]\nshare = 0", "federation.flags[0]"),
+        ("[[flags]]\nbackend = 'a'", "federation.flags[0].share"),
+        ("[[flags]]\nbackend = 'z'\nshare = 0", "federation.flags[0].backend"),
+        ("[[flags]]\nbackend = 'a'\nshare = 2", "federation.flags[0]"),
+        ("[[flags]]\nbackend = 'a'\nkind = 'routing'\nshare = 0", "federation.flags[0].kind"),
+        ("[[flags]]\nstrategy = 'pyvrp'\nshare = 0", "federation.flags[0].kind"),
+        ("[[flags]]\nstrategy = 'no'\nkind = 'routing'\nshare = 0", "federation.flags[0].strategy"),
+        ("[[flags]]\nbackend = 'a'\nshare = 0\n[[flags]]\nbackend = 'a'\nshare = 1", "federation.flags[1]"),
         ("[[canaries]]\nstable = 'a'\ncandidate = 'b'\nshare = 2", "federation.canaries[0]"),
         ("[[canaries]]\nstable = 'a'\ncandidate = 'b'\nspeed = 2", "federation.canaries[0].speed"),
         ("heartbeat = 1", "federation.heartbeat"),
@@ -109,6 +142,7 @@ def test_the_example_of_the_documentation_is_accepted():
     names = re.findall(r"(?:annealer-[abc]|statevector(?:-new)?|ibm-a)", example)
     found = settings_from_table(tomllib.loads(example)["federation"], names)
     assert found.groups
-    assert found.canaries
+    assert {bool(canary.kind) for canary in found.canaries} == {True, False}
+    assert found.flags
     assert found.shadow_share
     assert found.fairness.weights

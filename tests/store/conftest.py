@@ -53,12 +53,14 @@ def postgres_database(postgres_server: Callable[[str], None]) -> Iterator[Databa
 def emptied(database: Database) -> str:
     """URL of ``database``, as it was after its migration. Much faster than a new one for each test."""
     with database.write() as connection:
-        connection.execute(text("ALTER TABLE decisions DISABLE TRIGGER USER"))
-        for table in reversed(metadata.sorted_tables):
-            if table is not decision_head:
-                connection.execute(table.delete())
+        for table in ("decisions", "audit_log"):
+            connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for rows in reversed(metadata.sorted_tables):
+            if rows is not decision_head:
+                connection.execute(rows.delete())
         connection.execute(decision_head.update().values(position=0, hash=GENESIS_HASH))
-        connection.execute(text("ALTER TABLE decisions ENABLE TRIGGER USER"))
+        for table in ("decisions", "audit_log"):
+            connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
     return database.url
 
 

@@ -1,5 +1,6 @@
 """Budgets against a model that adds up by hand, under every order of calls that hypothesis thinks of."""
 
+import itertools
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ amounts = st.builds(Amounts, st.integers(0, 6), st.integers(0, 6), st.integers(0
 limits = st.builds(Amounts, st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
 projects = st.sampled_from(["", "north", "south"])
 periods = st.sampled_from(["2026-11", "2026-12", "total"])
+LABELS = (("team=a",), ("run=x", "team=a"))
+"""Of the two jobs."""
+budget_labels = st.sampled_from(["", "team=a", "run=x", "team=b"])
 
 
 class BudgetMachine(RuleBasedStateMachine):
@@ -40,14 +44,14 @@ class BudgetMachine(RuleBasedStateMachine):
                 idempotency_key=None,
                 deadline_at=NOW,
                 priority=5,
-                labels={},
+                labels=dict(label.split("=") for label in labels),
                 policy_json={},
                 correlation_id="",
                 now=NOW,
             ).job_id
-            for _ in range(2)
+            for labels in LABELS
         ]
-        self.limits: dict[tuple[str, str], Amounts] = {}
+        self.limits: dict[tuple[str, str, str], Amounts] = {}
         self.asked: dict[str, tuple[str, int, Amounts]] = {}
         self.held: dict[str, Amounts] = {}
         self.state: dict[str, str] = {}
@@ -59,20 +63,25 @@ class BudgetMachine(RuleBasedStateMachine):
             self.store.close()
             shutil.rmtree(self.folder)
 
-    def spent(self, project: str, period: str) -> tuple[int, ...]:
+    def spent(self, project: str, label: str, period: str) -> tuple[int, ...]:
         counted = [
             held
             for key, held in self.held.items()
-            if project in {"", self.asked[key][0]} and period in {"total", self.period[key]}
+            if project in {"", self.asked[key][0]}
+            and label in {"", *LABELS[self.asked[key][1]]}
+            and period in {"total", self.period[key]}
         ]
         return tuple(sum(getattr(one, unit) for one in counted) for unit in UNITS)
 
     def fits(self, project: str, period: str, job: int, wanted: Amounts, request_limit: Amounts | None) -> bool:
         room = []
         for of_project in {"", project}:
-            room.append((self.limits.get((of_project, period), Amounts()), self.spent(of_project, period)))
-            if (of_project, "total") in self.limits:
-                room.append((self.limits[of_project, "total"], self.spent(of_project, "total")))
+            for label in ("", *LABELS[job]):
+                for of_period in {period, "total"}:
+                    limit = self.limits.get((of_project, label, of_period))
+                    if limit is None and (label or of_period != period):
+                        continue  # only a tenant or project without a limit of the period may spend nothing
+                    room.append((limit or Amounts(), self.spent(of_project, label, of_period)))
         if request_limit is not None:
             of_job = [held for key, held in self.held.items() if self.asked[key][1] == job]
             room.append((request_limit, tuple(sum(getattr(one, unit) for one in of_job) for unit in UNITS)))
@@ -82,10 +91,10 @@ class BudgetMachine(RuleBasedStateMachine):
             for i, unit in enumerate(UNITS)
         )
 
-    @rule(project=projects, period=periods, limit=limits)
-    def set_limit(self, project: str, period: str, limit: Amounts) -> None:
-        self.store.budgets.set_limit("t", project, period, limit)
-        self.limits[project, period] = limit
+    @rule(project=projects, label=budget_labels, period=periods, limit=limits)
+    def set_limit(self, project: str, label: str, period: str, limit: Amounts) -> None:
+        self.store.budgets.set_limit("t", project, period, limit, label)
+        self.limits[project, label, period] = limit
 
     @rule(
         target=made,
@@ -152,14 +161,16 @@ class BudgetMachine(RuleBasedStateMachine):
     @invariant()
     def adds_up(self) -> None:
         assert self.store.budgets.recount("t")
-        for project in ("", "north", "south"):
-            for period in ("2026-11", "2026-12", "total"):
-                budget = self.store.budgets.budget("t", project, period)
-                spent = self.spent(project, period)
-                for i, unit in enumerate(UNITS):
-                    limit = getattr(self.limits.get((project, period), Amounts()), unit)
-                    assert getattr(budget.reserved, unit) + getattr(budget.settled, unit) == spent[i]
-                    assert getattr(budget.free, unit) == max(0, limit - spent[i])
+        scopes = itertools.product(
+            ("", "north", "south"), ("", "team=a", "run=x", "team=b"), ("2026-11", "2026-12", "total")
+        )
+        for project, label, period in scopes:
+            budget = self.store.budgets.budget("t", project, period, label)
+            spent = self.spent(project, label, period)
+            for i, unit in enumerate(UNITS):
+                limit = getattr(self.limits.get((project, label, period), Amounts()), unit)
+                assert getattr(budget.reserved, unit) + getattr(budget.settled, unit) == spent[i]
+                assert getattr(budget.free, unit) == max(0, limit - spent[i])
 
 
 TestBudgetMachine = BudgetMachine.TestCase

@@ -53,8 +53,9 @@ def test_sums_of_what_an_older_release_settled_are_added_up(empty_database_url: 
             text(
                 "INSERT INTO jobs (id, tenant, kind, state, request_digest, priority, labels, policy_json,"
                 " correlation_id, accepted_at, deadline_at)"
-                " VALUES ('job-1', 'acme', 'routing', 'ACCEPTED', 'd', 5, '{}', '{}', '', 0, 0)"
-            )
+                " VALUES ('job-1', 'acme', 'routing', 'ACCEPTED', 'd', 5, :labels, '{}', '', 0, 0)"
+            ),
+            {"labels": '{"team":"north"}'},
         )
         for name, project, state, held in rows:
             connection.execute(
@@ -71,6 +72,9 @@ def test_sums_of_what_an_older_release_settled_are_added_up(empty_database_url: 
     assert budgets.budget("acme", "", "2026-11").settled == Amounts(13, 6, 9)
     assert budgets.budget("acme", "", "total").reserved == Amounts(9, 2, 3)
     assert budgets.budget("acme", "north", "2026-11").settled == Amounts(1, 2, 3)
+    labelled = budgets.budget("acme", "", "total", "team=north")
+    assert (labelled.reserved, labelled.settled) == (Amounts(9, 2, 3), Amounts(13, 6, 9))
+    assert [one.id for one in budgets.usage("acme", "north", "2026-11", label="team=north").items] == ["c"]
     assert budgets.recount("acme")
     database.close()
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import Connection, event, insert, select, text
 
 from store.amounts import Amounts
 from store.leases import JobState
-from store.schema import jobs, reservations
+from store.schema import jobs, reservation_labels, reservations
 from store.store import Store
 
 ROWS = 3000
@@ -31,7 +31,7 @@ def full_store(store: Store, now: datetime) -> Store:
                     "state": "ACCEPTED" if i else "RUNNING",
                     "request_digest": "d",
                     "priority": i % 10,
-                    "labels": {},
+                    "labels": {"team": "common"},
                     "policy_json": {},
                     "correlation_id": "",
                     "accepted_at": now,
@@ -60,11 +60,21 @@ def full_store(store: Store, now: datetime) -> Store:
                 for i in range(ROWS)
             ],
         )
+        store_labels(connection)
         if not store.database.is_sqlite:  # which keeps no statistics by itself, as PostgreSQL does
             connection.execute(text("ANALYZE"))
-    store.budgets.set_limit("acme", "", "2026-11", Amounts(10**9, 10**9, 10**9))
+    for label in ("", "team=rare", "team=common"):
+        store.budgets.set_limit("acme", "", "2026-11", Amounts(10**9, 10**9, 10**9), label)
     store.budgets.set_limit("acme", "north", "2026-11", Amounts(10**9, 10**9, 10**9))
     return store
+
+
+def store_labels(connection: Connection) -> None:
+    """Every reservation is of one team, the oldest of another one too."""
+    numbers = [row.seq for row in connection.execute(select(reservations.c.seq).order_by(reservations.c.seq))]
+    rows = [{"tenant": "acme", "label": "team=common", "reservation_seq": seq} for seq in numbers]
+    rows.append({"tenant": "acme", "label": "team=rare", "reservation_seq": numbers[0]})
+    connection.execute(insert(reservation_labels), rows)
 
 
 QUESTIONS: dict[str, Callable[[Store, datetime], object]] = {
@@ -78,6 +88,9 @@ QUESTIONS: dict[str, Callable[[Store, datetime], object]] = {
     "usage": lambda store, _: store.budgets.usage("acme", "north", "2026-11"),
     "budget": lambda store, _: store.budgets.budget("acme", "north", "2026-11"),
     "budget of all time": lambda store, _: store.budgets.budget("acme", "", "total"),
+    "budget of a label": lambda store, _: store.budgets.budget("acme", "", "2026-11", "team=common"),
+    "usage of a label": lambda store, _: store.budgets.usage("acme", "north", "2026-11", label="team=common"),
+    "usage of a rare label": lambda store, _: store.budgets.usage("acme", "", "2026-11", label="team=rare"),
     "leaked reservations": lambda store, now: store.budgets.leaked(now + timedelta(days=1)),
     "open reservations": lambda store, now: store.budgets.open_reservations(now + timedelta(days=1)),
     "reserve": lambda store, now: store.budgets.reserve(

@@ -60,7 +60,7 @@ def test_a_connection_that_the_server_closed_is_replaced(new_database: Database)
 
 
 def test_a_failed_statement_leaves_the_connection_usable(new_database: Database) -> None:
-    insert = text("INSERT INTO budget_limits VALUES ('a', '', 'total', :usd, 0, 0)")
+    insert = text("INSERT INTO budget_limits VALUES ('a', '', '', 'total', :usd, 0, 0)")
     with new_database.write() as connection:
         connection.execute(insert, {"usd": 1})
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_a_large_value_comes_back_whole(new_database: Database) -> None:
 def test_two_that_wait_for_each_other_do_not_wait_for_ever(new_database: Database) -> None:
     change = text("UPDATE budget_limits SET shots = shots + 1 WHERE tenant = :tenant")
     with new_database.write() as connection:
-        insert = text("INSERT INTO budget_limits VALUES (:tenant, '', 'total', 0, 0, 0)")
+        insert = text("INSERT INTO budget_limits VALUES (:tenant, '', '', 'total', 0, 0, 0)")
         connection.execute(insert, [{"tenant": "a"}, {"tenant": "b"}])
     both, failed = threading.Barrier(2), []
 

@@ -3,6 +3,7 @@ from datetime import date, timedelta
 import pytest
 
 from store.amounts import Amounts
+from store.ledger import Scope
 from store.spent import spent_by_day, spent_since
 
 
@@ -21,14 +22,17 @@ def charged(store, tenant, accept, reserve, now):
 
 def test_settled_charges_count_on_the_day_they_were_reserved(charged, tenant, now):
     today = now.date()
-    found = spent_by_day(charged, tenant, "", "2026-11")
+    found = spent_by_day(charged, tenant, Scope("", "2026-11"))
     assert found == {today - timedelta(days=2): 5_000_000, today - timedelta(days=1): 7_000_000, today: 11_000_000}
-    assert spent_by_day(charged, tenant, "east", "2026-11") == {today - timedelta(days=1): 7_000_000}
-    assert spent_by_day(charged, tenant, "", "2026-10") == {}
+    assert spent_by_day(charged, tenant, Scope("east", "2026-11")) == {today - timedelta(days=1): 7_000_000}
+    assert spent_by_day(charged, tenant, Scope("", "2026-10")) == {}
     assert all(isinstance(day, date) for day in found)
+    assert spent_by_day(charged, tenant, Scope("", "2026-11", "team=north")) == found
+    assert spent_by_day(charged, tenant, Scope("", "2026-11", "team=south")) == {}
 
 
 def test_sums_since_given_times_include_the_time_itself(charged, tenant, now):
     times = [now - timedelta(days=2), now - timedelta(days=1), now, now + timedelta(seconds=1)]
-    assert spent_since(charged, tenant, "", "2026-11", times) == (23_000_000, 18_000_000, 11_000_000, 0)
-    assert spent_since(charged, "nobody", "", "2026-11", times) == (0, 0, 0, 0)
+    assert spent_since(charged, tenant, Scope("", "2026-11"), times) == (23_000_000, 18_000_000, 11_000_000, 0)
+    assert spent_since(charged, tenant, Scope("east", "total", "team=north"), times)[:2] == (7_000_000, 7_000_000)
+    assert spent_since(charged, "nobody", Scope("", "2026-11"), times) == (0, 0, 0, 0)

@@ -14,8 +14,10 @@ from cli_fake_service import FakeService, Refusal, Run
 
 from protos.common_pb2 import SolveReport, Violation
 from protos.decisions_pb2 import (
+    AuditEntry,
     Check,
     Decision,
+    ListAuditResponse,
     ListDecisionsResponse,
     ReplayDecisionResponse,
     VerifyDecisionResponse,
@@ -132,6 +134,31 @@ def test_a_limit_can_be_lifted(run: Run, service: FakeService) -> None:
     service.answers["SetBudget"] = lambda request: Budget(tenant="t", limit=request.limit)
     limit = run("budget", "set", "--shots", "unlimited", "--device-seconds", "12.5", "--json").json["limit"]
     assert limit == {"usd": 5.0, "device_seconds": 12.5}
+
+
+def test_budgets_and_usage_by_label_name_the_label(run: Run, service: FakeService) -> None:
+    service.answers["GetBudget"] = lambda request: Budget(tenant="t", label=request.label)
+    service.answers["SetBudget"] = lambda request: Budget(tenant="t", label=request.label, limit=request.limit)
+    service.answers["ListUsage"] = ListUsageResponse()
+    assert "label team=a" in run("budget", "--label", "team=a").out
+    assert run("budget", "set", "--label", "team=a", "--usd", "2", "--json").json["label"] == "team=a"
+    assert run("budget", "usage", "--label", "team=a").code == 0
+    assert {service.requests(name)[-1].label for name in ("GetBudget", "SetBudget", "ListUsage")} == {"team=a"}
+
+
+def test_the_audit_log_says_what_was_decided_and_whether_it_is_whole(run: Run, service: FakeService) -> None:
+    entry = AuditEntry(position=2, event="canary")
+    entry.record.update({"kind": "routing", "stable": "old", "candidate": "new", "verdict": "ROLL_BACK", "why": "slow"})
+    service.answers["ListAudit"] = ListAuditResponse(entries=[entry])
+    outcome = run("decisions", "audit")
+    assert outcome.code == 0
+    for text in ("routing new for old", "ROLL_BACK", "slow", "The log is whole."):
+        assert text in outcome.out
+    failed = Check(name="hash", passed=False, detail="audit entry 2")
+    service.answers["ListAudit"] = ListAuditResponse(entries=[entry], failed=[failed])
+    outcome = run("decisions", "audit")
+    assert outcome.code == 1
+    assert "audit entry 2: hash does not hold" in outcome.out
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "lots", "nan"])
