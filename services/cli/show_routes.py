@@ -53,8 +53,8 @@ def show_routes(plan: RoutingPlan, customer_of: CustomerOf = str, *, stops: bool
             )
             for u in plan.unassigned
         ]
-        headers = ("visit", "reason", "serving it costs", "detail")
-        print_table("Not served", headers, left_out[:MAX_ROWS], numeric=headers[2:3])
+        titles = ("visit", "reason", "serving it costs", "detail")
+        print_table("Not served", titles, left_out[:MAX_ROWS], numeric=titles[2:3])
         say_rest(len(left_out), "visits not served")
 
 

@@ -162,11 +162,12 @@ def _misplaced(problem: RoutingProblem, seed: int, stop: Stop) -> Conflict:
 
 def _unpinned(data: RoutingData, kept: frozenset[str]) -> RoutingData:
     """``data`` without the pinned places of all visits but ``kept``."""
-    free = {"position": None, "position_from_end": None}
     return replace(
         data,
         visits=tuple(
-            row if row.pin is None or row.id in kept else row._replace(pin=row.pin._replace(**free))
+            row
+            if row.pin is None or row.id in kept
+            else row._replace(pin=row.pin._replace(position=None, position_from_end=None))
             for row in data.visits
         ),
     )
