@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors import logs
 from actors.store_threads import in_store
-from federation.evidence import OBJECTIVE
+from federation.evidence import CONTESTED, OBJECTIVE, is_contest
 from federation.report import Report
 from solvers.errors import IsinglassError, JobError
 from store.leases import JobState
@@ -62,6 +62,10 @@ def observations_of(solve: Solve, report: Report) -> tuple[Observation, ...]:
     features = dict(solve.problem.features().values)
     if report.objective is not None:
         features[OBJECTIVE] = report.objective
+    kind = solve.kind
+    finders = {strategy.name for strategy in kind.strategies if strategy.name not in kind.provers}
+    looked = {entry.strategy: entry.seconds for entry in report.contributions if entry.strategy in finders}
+    features[CONTESTED] = float(is_contest(looked))
     return tuple(
         Observation(
             kind=solve.order.kind,

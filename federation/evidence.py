@@ -12,6 +12,10 @@ OBJECTIVE = "objective"
 """Name under which an observation's features carry the objective of the final plan, so that its gain can be told."""
 
 
+CONTESTED = "contested"
+"""Name under which an observation's features say (1) that another strategy looked for plans at the same time."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """One run of an arm.
@@ -34,6 +38,9 @@ class Seen:
         Of the backend when it ran, for its calibration; ``None`` when unknown.
     version
         Of the strategy; empty when unknown.
+    contested
+        Whether another strategy looked for plans for about as long. Who runs alone is credited with what any other
+        would have found, which says nothing of who is better.
     """
 
     kind: str
@@ -45,6 +52,13 @@ class Seen:
     seconds: float
     facts: BackendFacts | None = None
     version: str = ""
+    contested: bool = True
+
+
+def is_contest(seconds: Mapping[str, float]) -> bool:
+    """Whether the two strategies that looked for plans longest, of those named with ``seconds``, ran about as long."""
+    longest = sorted(seconds.values(), reverse=True)[:2]
+    return len(longest) == 2 and longest[1] > 0.5 * longest[0]
 
 
 def relative_gain(improvement: float, objective: float) -> float:
@@ -73,6 +87,7 @@ def seen_from_observation(
     objective = features.get(OBJECTIVE)
     if objective is None:
         return None
-    values = {name: value for name, value in features.items() if name != OBJECTIVE}
+    values = {name: value for name, value in features.items() if name not in (OBJECTIVE, CONTESTED)}
     gain = relative_gain(improvement, objective)
-    return Seen(kind, Features(kind, values), strategy, backend, outcome, gain, seconds, facts, version)
+    contested = bool(backend) or features.get(CONTESTED, 0.0) > 0
+    return Seen(kind, Features(kind, values), strategy, backend, outcome, gain, seconds, facts, version, contested)

@@ -40,6 +40,11 @@ class HealthConfig:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed: > 0")
 
+    @property
+    def prior_mean(self) -> float:
+        """Probability of success of what was never called (0 - 1)."""
+        return self.prior_successes / (self.prior_successes + self.prior_failures)
+
 
 class BetaHealth:
     """Probability that the next call succeeds."""

@@ -131,6 +131,8 @@ class Selection:
         arm = self._arm(seen.kind, *(("backend", seen.backend) if seen.backend else ("strategy", seen.strategy)))
         if seen.outcome in FAILURES:
             arm.record_failure(now_s)
+        elif seen.outcome in SUCCESSFUL and not seen.contested:
+            arm.health.record(True, now_s)
         elif seen.outcome in SUCCESSFUL:
             vector, prior = self._vector(seen.features, seen.facts, now_s)
             arm.record_gain(vector, seen.gain, prior, seen.seconds, now_s)
@@ -196,7 +198,9 @@ class Selection:
         belief = arm.belief(feature_vector(features, 1.0), prior, now_s)
         # An untried strategy keeps its configured place: exploring is for those that have been seen to be close.
         explored = draw * belief.deviation * min(1.0, belief.weight / 10)
-        return arm.health.mean(now_s) * (belief.mean + explored)
+        # What only ran often is no healthier than what has not run yet.
+        untried = self.config.learning.health.prior_mean
+        return min(arm.health.mean(now_s), untried) * (belief.mean + explored)
 
     def next_generator(self, *key: object) -> np.random.Generator:
         """Chance for the next decision: from the seed, the count of decisions and ``key`` alone."""

@@ -174,7 +174,7 @@ def test_each_failure_of_a_submission_has_its_class_and_a_retry_pays_once(backen
 def test_hanging_submission_ends_at_its_limit_and_its_job_is_found(vendor, at):
     backend = adapter(vendor, at)
     backend.facts()
-    backend._submissions._timeout_s = 0.5
+    backend._submissions._timeout_s = 1.5  # the calls after it have the same limit
     at.fail("submit", Fault.HANG_AFTER)
     solved(backend)
     assert list(at.paid().values()) == [1]

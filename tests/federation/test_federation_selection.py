@@ -134,6 +134,13 @@ def test_unseen_strategies_keep_their_order_and_better_ones_move_up():
     assert choose(selection, [FREE]).strategies == ("pyvrp", "savings")
 
 
+def test_a_strategy_that_ran_alone_does_not_move_up_by_what_any_other_would_have_found():
+    selection = calm()
+    for i in range(40):
+        selection.observe(Seen("routing", FEATURES, "pyvrp", "", "OK", 0.2, 1.0, contested=False), NOW_S - 40 + i)
+    assert choose(selection, [FREE]).strategies == ("savings", "pyvrp")
+
+
 def test_a_race_stays_within_budget_and_size():
     selection = calm(most_racing=2, usd_per_gain=1e6)
     backends = [replace(GOOD, name=f"d{i}", calibration_id=str(i)) for i in range(6)]

@@ -11,6 +11,12 @@ from services.tours_api import ToursApi, analyze, explain_infeasibility, recomme
 from solvers.errors import InvalidProblem
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    """Explaining looks for plans until a time: compiling must not take it."""
+    explain_infeasibility(pb.ExplainInfeasibilityRequest(problem=problem()))
+
+
 def problem(vans: int = 2, kg: int = 10) -> pb.RoutingProblem:
     """Four visits of 5 kg along a line, 10 apart; the depot is at one end."""
     message = pb.RoutingProblem()

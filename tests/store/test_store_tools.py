@@ -20,6 +20,7 @@ from store.keys import Role
 from store.leases import JobState
 from store.measure import STEPS
 from store.observations import Observation
+from store.prepared import PreparedPlan
 from store.schema import HEAD, metadata
 from store.signing import PublicKeys, Signer
 from store.store import Store
@@ -53,6 +54,10 @@ def lived_in(store: Store, accept: Make, reserve: Make, tenant: str, now: dateti
         )
     reserve(accept())
     store.observations.record(Observation("routing", "s", "", {"size": 1.0}, 0.0, 0.1, 0, None, "OK", now))
+    store.audit.append("flag", [{"n": 1}], now)
+    store.prepared.register(
+        PreparedPlan(tenant, "", "invoices", "books", "vat_id", job_id, job_id, now + timedelta(days=7)), now=now
+    )
     store.observations.record_calibration("metered", "sha256:1", [{"name": "t1", "value": 1e-4}], now)
     return store
 

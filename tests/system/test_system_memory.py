@@ -16,10 +16,10 @@ pytestmark = pytest.mark.system
 
 
 def test_a_job_survives_a_worker_that_is_killed_as_for_want_of_memory(service: Any, eventually: Any) -> None:
-    request = jobs_pb2.SubmitJobRequest(routing=requests.routing(50, deadline_s=12.0))
+    pids = service.pids()["workers"]  # before the job: asking takes seconds
+    request = jobs_pb2.SubmitJobRequest(routing=requests.routing(300, deadline_s=12.0))
     job_id = service.call("jobs", "SubmitJob", request).id
     time.sleep(2.0)
-    pids = service.pids()["workers"]
     os.kill(pids[0], signal.SIGKILL)  # what both send; there is no other sign of it for who is killed
 
     def job() -> Any:
