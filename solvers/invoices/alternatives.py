@@ -24,14 +24,14 @@ IntArray = npt.NDArray[np.int64]
 CORE_ITEMS = 10
 OPTIONS = 4
 DRAWS = 2_000
-MOVES_JUDGED = 6
-SAMPLES_JUDGED = 6
-"""Plans of each source that the futures choose from."""
+MOVES_JUDGED = 4
+SAMPLES_JUDGED = 4
+"""Plans of each source that the futures choose from; every answer of a gateway waits for them."""
 
-SAMPLING_WORK = 4_000_000
-"""Accounts x runs x scenarios x moves that the samples may take: some 8 ms."""
+SAMPLING_WORK = 1_000_000
+"""Accounts x runs x scenarios x moves that the samples may take: some 2 ms."""
 
-MOST_REPLICAS = 32
+MOST_REPLICAS = 12
 
 
 @dataclass(frozen=True)
