@@ -43,7 +43,7 @@ def discounts_figure(problem: InvoiceProblem, plan: InvoicePlan) -> Figure:
             panel.bar(days, values[name], width=0.6 * gap, bottom=below, color=colour, label=text, zorder=2)
             below = below + values[name]
     panel.set_ylabel(f"{problem.base_currency} by payment run")
-    panel.margins(y=0.12)
+    panel.set_ylim(0, 1.12 * float(below.max(initial=0.0)) or 1.0)
     total = panel.twinx()
     total.plot(days, np.cumsum(values["taken"]), color=TOTAL, marker="o", markersize=3, linewidth=1.3, zorder=3)
     total.axhline(offered, color=TOTAL, linestyle=":", linewidth=1.1)
