@@ -13,6 +13,7 @@ from ray.exceptions import RayError
 
 from actors import logs
 from actors.heartbeat import LEASE_S
+from actors.lifetime import came_back
 from actors.messages import Incumbent, Outcome, SolveOrder, Stored
 from actors.names import SCHEDULER, actor, worker_name
 from actors.restore import restore_order
@@ -48,7 +49,7 @@ class Coordinator:
         self._jobs: dict[str, Solve] = {}
         self._news: dict[str, Stored] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._warming = self._keep(self._warm())
+        self._warming = self._keep(self._warm()) if came_back() else None
         self._keep(self._stop_orphans())
         self._observations: list[Observation] = []
         self._keep(self._recover())
@@ -58,7 +59,9 @@ class Coordinator:
         return os.getpid()
 
     async def warm(self) -> None:
-        """Wait until what the first job needs is loaded: verifiers, and the insurance of jobs taken over."""
+        """Load what the first job needs: verifiers, and the insurance of jobs taken over."""
+        if self._warming is None:
+            self._warming = self._keep(self._warm())
         await asyncio.shield(self._warming)
 
     async def _warm(self) -> None:

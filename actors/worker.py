@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from actors import logs
+from actors.lifetime import came_back
 from actors.messages import Box, Found, KernelOrder, LiftOrder, PartOrder, RunEnd, StrategyOrder
 from actors.settings import Settings
 from solvers.registry import KINDS, problem_kind
@@ -43,10 +44,14 @@ class Worker:
         self._lock = threading.Lock()
         # In a thread, so that a worker that came back takes work at once.
         self._warming = threading.Thread(target=_warm, daemon=True)
-        self._warming.start()
+        if came_back():
+            self._warming.start()
 
     def warm(self) -> None:
-        """Wait until everything is imported and compiled that a first request would otherwise wait for."""
+        """Import and compile everything that a first request would otherwise wait for."""
+        with self._lock:
+            if self._warming.ident is None:
+                self._warming.start()
         self._warming.join()
 
     @ray.method(concurrency_group="solve")
