@@ -25,6 +25,9 @@ GPU_SHARE = 0.01
 COMPILE_S = 600.0
 """Most that compiling every kernel may take, the first time on a machine."""
 
+MOST_COMPILING = 4
+"""Workers among whom compiling is shared: there are four steps."""
+
 
 def start(settings: Settings) -> None:
     """Create every actor that is not there yet and wait until it answers; warm the workers.
@@ -62,9 +65,10 @@ def start(settings: Settings) -> None:
     coordinators = [
         _create(Coordinator, coordinator_name(i), settings, coordinator_name(i)) for i in range(settings.coordinators)
     ]
-    # The first one compiles what is not in numba's cache yet; the others then only load it.
-    ray.get(workers[0].warm.remote(), timeout=COMPILE_S)
-    waiting = [worker.warm.remote() for worker in workers[1:]]
+    # Workers share what is not in numba's cache yet; then everybody only loads it.
+    parts = min(len(workers), MOST_COMPILING)
+    ray.get([workers[part].compile.remote(part, parts) for part in range(parts)], timeout=COMPILE_S)
+    waiting = [worker.warm.remote() for worker in workers]
     waiting += [coordinator.warm.remote() for coordinator in coordinators]
     waiting.append(scheduler.pid.remote())
     ray.get(waiting, timeout=START_S)

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -46,6 +46,11 @@ class Worker:
         self._warming = threading.Thread(target=_warm, daemon=True)
         if came_back():
             self._warming.start()
+
+    def compile(self, part: int, parts: int) -> None:
+        """Do ``part`` (0, 1, ...) of ``parts`` of what compiling takes the first time on a machine."""
+        for step in _share(_steps(), part, parts):
+            step()
 
     def warm(self) -> None:
         """Import and compile everything that a first request would otherwise wait for."""
@@ -179,11 +184,22 @@ def _newest(candidates: Iterator[Candidate[Any]], started: float, order: Strateg
 
 
 def _warm() -> None:
+    for step in _steps():
+        step()
+
+
+def _steps() -> tuple[Callable[[], None], ...]:
+    """What is to be compiled, the longest first."""
     from solvers.quantum.warming import warm
 
-    for name in KINDS:
-        problem_kind(name).warm()
-    warm()
+    return (*(problem_kind(name).warm for name in KINDS), warm)
+
+
+def _share(steps: tuple[Callable[[], None], ...], part: int, parts: int) -> tuple[Callable[[], None], ...]:
+    """Steps of ``part``: the first step takes about as long as all others together, so it is a part of its own."""
+    if parts == 1:
+        return steps
+    return steps[:1] if part == 0 else steps[part :: parts - 1]
 
 
 def _deadline(finish_by_s: float) -> Deadline:
