@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def warm() -> None:
-    """Compile every kernel or load it from numba's cache: a minute the first time on a machine, 1 s later."""
+    """Compile every kernel or load it from numba's cache: minutes the first time on a machine, 1 s later."""
     from solvers.routing.annealing.capacity import warm_capacity
     from solvers.routing.annealing.general import warm_general
 
