@@ -11,6 +11,13 @@ from benchmarks.invoice_instances import make_problem
 from protos import common_pb2, invoices_pb2, routing_pb2, sampling_pb2
 from services.convert.invoices import problem_to_message
 
+GRACE_S = 2.0
+"""How far past its deadline an answer may come in a test.
+
+An answer that waits for a dead actor comes tens of seconds late; a machine that stalls for a moment must not fail the
+test. How late answers are to the millisecond is measured (`benchmarks.drill`, `benchmarks.routing --set service`).
+"""
+
 
 def policy(deadline_s: float = 5.0, profile: str = "CLASSICAL", **fields: Any) -> common_pb2.SolvePolicy:
     """A policy with a seed, so that tests repeat."""

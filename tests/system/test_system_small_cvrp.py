@@ -21,8 +21,6 @@ pytestmark = pytest.mark.system
 
 DATA = Path(os.environ.get("ISINGLASS_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 SMALL = DATA / "cvrp" / "small"
-# Of a one-second deadline; the machine's two cores also run everything else.
-GRACE_S = 0.5
 
 
 def _parse(text: str) -> tuple[int, list[int], Any]:
@@ -67,15 +65,14 @@ def test_every_instance_is_feasible_within_a_second_and_the_mean_gap_is_at_most_
         best = {row["instance"]: float(row["best"]) for row in csv.DictReader(file) if row["best"]}
     files = sorted(SMALL.glob("*.vrp"))
     assert len(files) == 97
-    late: list[tuple[str, float]] = []
+    took_s: dict[str, float] = {}
 
     def solve(path: Path) -> float:
         request = read_file(path, None, CsvOptions()).request
         request.policy.CopyFrom(requests.policy(deadline_s=1.0))
         started = time.monotonic()
         response = service.call("routing", "OptimizeTours", request)
-        if time.monotonic() - started > 1.0 + GRACE_S:
-            late.append((path.stem, time.monotonic() - started))
+        took_s[path.stem] = time.monotonic() - started
         assert response.report.feasible, path.stem
         cost = _cost(path, [[int(stop.id) for stop in route.stops] for route in response.plan.routes])
         assert cost == pytest.approx(response.report.objective), path.stem
@@ -88,6 +85,7 @@ def test_every_instance_is_feasible_within_a_second_and_the_mean_gap_is_at_most_
         gaps = dict(zip((path.stem for path in files), pool.map(solve, files), strict=True))
     mean = sum(gaps.values()) / len(gaps)
     worst = max(gaps, key=lambda name: gaps[name])
-    print(f"mean gap {mean:.3%}, worst {worst} {gaps[worst]:.2%}, late {late}")
+    slowest = max(took_s, key=lambda name: took_s[name])
+    print(f"mean gap {mean:.3%}, worst {worst} {gaps[worst]:.2%}, slowest {slowest} {took_s[slowest]:.3f} s")
     assert mean <= 0.01
-    assert len(late) == 0
+    assert took_s[slowest] < 1.0 + requests.GRACE_S, slowest
