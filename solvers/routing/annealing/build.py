@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from solvers.routing.annealing.compile import compiled
 from solvers.routing.annealing.random import seeded
+from solvers.routing.annealing.records import GIVEN, LOG, MARK, NODE, ROUTE, VISIT
 from solvers.routing.annealing.rich import Rich, count_in, count_length, fixed_of, refresh, unit_of, vehicle_out
 from solvers.routing.annealing.tour import (
     BLINK_IN,
@@ -19,7 +20,6 @@ from solvers.routing.annealing.tour import (
     N_DIRTY,
     N_FREE,
     N_LOG,
-    NODE,
     Tours,
     distance,
 )
@@ -56,9 +56,9 @@ def near_by_matrix(matrix: NDArray[np.float64], k: int) -> NDArray[np.int32]:
 def _near_lengths(tours):  # type: ignore[no-untyped-def]
     n, k = tours.near.shape
     for c in range(n):
-        tours.depot_length[c] = distance(tours, n, c)
+        tours.visits[c].depot_length = distance(tours, n, c)
         for i in range(k):
-            tours.near_length[c, i] = distance(tours, c, tours.near[c, i])
+            tours.near_length[c, i] = distance(tours, c, np.int64(tours.near[c, i]))
 
 
 @compiled
@@ -75,12 +75,12 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
         sentinel = n + r
         nodes[sentinel].route = r
         tours.load[r] = 0
-        tours.size[r] = 0
+        tours.routes[r].size = 0
         p = sentinel
         length = 0.0
         if r < ends.shape[0]:
             while at < ends[r]:
-                c = order[at]
+                c = np.int64(order[at])
                 nodes[c].route = r
                 d = distance(tours, p, c)
                 nodes[p].succ = c
@@ -89,7 +89,7 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
                 nodes[c].dpred = d
                 length += d
                 tours.load[r] += nodes[c].demand
-                tours.size[r] += 1
+                tours.routes[r].size += 1
                 count_in(tours.rich, c, r, 1, d)
                 p = c
                 at += 1
@@ -100,32 +100,32 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
         nodes[sentinel].dpred = d
         if p != sentinel:
             count_length(tours.rich, r, d)
-            cost += (length + d) * unit_of(tours.rich, r) + fixed_of(tours.rich, tours.fixed, r)
+            cost += (length + d) * unit_of(tours.rich, r) + fixed_of(tours.rich, tours.given, r)
             vehicle_out(tours.rich, r)
         refresh(tours.rich, nodes, sentinel, r)
     counts[N_FREE] = 0
     for is_used in range(2):
         at = counts[N_FREE] if is_used else 0
         for r in range(routes - 1, -1, -1):
-            if (tours.size[r] > 0) == (is_used == 1):
-                tours.free[at] = r
-                tours.free_at[r] = at
+            if (tours.routes[r].size > 0) == (is_used == 1):
+                tours.routes[at].free = r
+                tours.routes[r].free_at = at
                 at += 1
         if not is_used:
             counts[N_FREE] = at
     counts[N_ABSENT] = 0
     for c in range(n):
         if nodes[c].route < 0:
-            tours.absent_at[c] = counts[N_ABSENT]
-            tours.absent[counts[N_ABSENT]] = c
+            tours.visits[c].absent_at = counts[N_ABSENT]
+            tours.visits[counts[N_ABSENT]].absent = c
             counts[N_ABSENT] += 1
-            cost += tours.penalty[c]
+            cost += tours.visits[c].penalty
     counts[N_LOG] = 0
     tours.costs[COST] = cost
     for v in range(n + routes):
-        if not tours.is_dirty[v]:
-            tours.is_dirty[v] = True
-            tours.dirty[counts[N_DIRTY]] = v
+        if not tours.marks[v].is_dirty:
+            tours.marks[v].is_dirty = 1
+            tours.marks[counts[N_DIRTY]].dirty = v
             counts[N_DIRTY] += 1
 
 
@@ -150,35 +150,25 @@ def empty_tours(
     """Tours around ``nodes`` and ``near``, lengths not yet computed."""
     n, routes = len(near), len(nodes) - len(near)
     log = log_size(n, rich=rich is not None)
+    visits = np.zeros(n, VISIT)
+    visits["penalty"] = penalty
+    marks = np.zeros(n + routes, MARK)
+    marks["best"] = -1
     tours = Tours(
         nodes=nodes,
         rich=rich,
         matrix=matrix,
-        metric=np.array([int(metric)]),
-        scale=np.array([10.0**decimals]),
+        given=np.array([(int(metric), 10.0**decimals, capacity, fixed)], GIVEN),
         near=near,
         near_length=np.empty(near.shape),
-        depot_length=np.empty(n),
-        penalty=np.asarray(penalty, np.float64),
-        capacity=np.array([capacity]),
-        fixed=np.array([fixed]),
+        visits=visits,
         load=np.zeros(routes, np.int64),
-        size=np.zeros(routes, np.int64),
-        free=np.zeros(routes, np.int32),
-        free_at=np.zeros(routes, np.int32),
-        absent=np.zeros(n, np.int32),
-        absent_at=np.zeros(n, np.int32),
-        log_node=np.zeros(log, np.int32),
-        log_pred=np.zeros(log, np.int32),
-        log_length=np.zeros(log),
-        ruined=np.zeros(routes, np.int32),
-        ruined_at=np.zeros(routes, np.int64),
+        routes=np.zeros(routes, ROUTE),
+        log=np.zeros(log, LOG),
         todo=np.zeros(2 * n + 16, np.int32),
         key=np.zeros(2 * n + 16),
         fits=np.zeros(near.shape[1] + 1, np.int32),
-        dirty=np.zeros(n + routes, np.int32),
-        is_dirty=np.zeros(n + routes, np.bool_),
-        best=np.full(n + routes, -1, np.int32),
+        marks=marks,
         counts=np.zeros(8, np.int64),
         costs=np.array([np.inf, np.inf]),
         rng=seeded(seed),

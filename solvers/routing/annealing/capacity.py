@@ -123,7 +123,7 @@ class CapacityEngine(TourEngine):
         t = self.tours
         if plan is None:
             demand = t.nodes["demand"][: len(t.near)].astype(np.int64)
-            routes = savings_routes(t.near, t.near_length, t.depot_length, demand, int(t.capacity[0]))
+            routes = savings_routes(t.near, t.near_length, t.depot_length, demand, int(t.given["capacity"][0]))
             routes = [self.stops[route].tolist() for route in routes]
         else:
             routes = [list(route.visits) for route in plan.routes if route.visits]

@@ -79,12 +79,12 @@ class TourEngine:
             self.kept = (self.best_objective, self.plan())
         tours, n = self.tours, len(self.mandatory)
         more = (weight - self.weight) * self.prize
-        tours.penalty[:] += more
+        tours.visits["penalty"] += more
         tours.costs[COST] += more[tours.nodes["route"][:n] < 0].sum()
         tours.costs[BEST_COST] += more[tours.best[:n] < 0].sum()
         self.weight = weight
         if weight == 1.0:
-            tours.penalty[:] = np.where(self.mandatory, tours.penalty, self.prize)
+            tours.visits["penalty"] = np.where(self.mandatory, tours.penalty, self.prize)
         if tours.costs[COST] < tours.costs[BEST_COST]:
             keep_best(tours)
 

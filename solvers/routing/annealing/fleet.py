@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import below, uniform
 from solvers.routing.annealing.rich import IS_MIXED, SEVERAL_TYPES
@@ -16,17 +18,17 @@ SHAKE_RATE = 0.2
 def _carries(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     """Whether a vehicle of type ``kind`` may serve all visits of route ``r``, times and distance aside."""
     sentinel = tours.near.shape[0] + r
-    if tours.size[r] > rich.most_stops[kind]:
+    if tours.routes[r].size > rich.kinds[kind].most_stops:
         return False
-    for d in range(rich.brought.shape[1]):
+    for d in range(rich.sums.shape[1]):
         limit = rich.capacity[kind, d]
-        if rich.brought[r, d] > limit or rich.taken[r, d] > limit:
+        if rich.sums[r, d].brought > limit or rich.sums[r, d].taken > limit:
             return False
-        if rich.flags[IS_MIXED] and rich.peak_after[sentinel, d] > limit:
+        if rich.flags[IS_MIXED] and rich.peaks[sentinel, d].after > limit:
             return False
     v = tours.nodes[sentinel].succ
     while v != sentinel:
-        if not rich.compatible[v, kind]:
+        if not rich.pairs[v, kind].compatible:
             return False
         v = tours.nodes[v].succ
     return True
@@ -36,20 +38,26 @@ def _carries(tours, rich, r, kind):  # type: ignore[no-untyped-def]
 def _cost_as(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     """Cost of route ``r`` with a vehicle of type ``kind``."""
     sentinel = tours.near.shape[0] + r
-    nodes, own = tours.nodes, rich.type_of[r]
-    length = rich.length[r]
-    if rich.start_site[kind] != rich.start_site[own] or rich.end_site[kind] != rich.end_site[own]:
-        leaves, arrives = rich.leaves[sentinel], rich.arrives[sentinel]
-        rich.leaves[sentinel], rich.arrives[sentinel] = rich.start_site[kind], rich.end_site[kind]
-        length += distance(tours, sentinel, nodes[sentinel].succ) - nodes[sentinel].dsucc
-        length += distance(tours, nodes[sentinel].pred, sentinel) - nodes[sentinel].dpred
-        rich.leaves[sentinel], rich.arrives[sentinel] = leaves, arrives
-    return rich.unit_cost[kind] * length + rich.fixed_cost[kind]
+    nodes, own = tours.nodes, rich.runs[r].type
+    length = rich.runs[r].length
+    if (
+        rich.kinds[kind].start_site != rich.kinds[own].start_site
+        or rich.kinds[kind].end_site != rich.kinds[own].end_site
+    ):
+        leaves, arrives = rich.sites[sentinel].leaves, rich.sites[sentinel].arrives
+        rich.sites[sentinel].leaves, rich.sites[sentinel].arrives = (
+            rich.kinds[kind].start_site,
+            rich.kinds[kind].end_site,
+        )
+        length += distance(tours, sentinel, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
+        length += distance(tours, np.int64(nodes[sentinel].pred), sentinel) - nodes[sentinel].dpred
+        rich.sites[sentinel].leaves, rich.sites[sentinel].arrives = leaves, arrives
+    return rich.kinds[kind].unit_cost * length + rich.kinds[kind].fixed_cost
 
 
 @kernel
 def _swap(tours, rich, a, b):  # type: ignore[no-untyped-def]
-    kind_a, kind_b = rich.type_of[a], rich.type_of[b]
+    kind_a, kind_b = rich.runs[a].type, rich.runs[b].type
     retype(tours, rich, a, kind_b)
     retype(tours, rich, b, kind_a)
 
@@ -61,19 +69,19 @@ def shake_types(rich, tours):  # type: ignore[no-untyped-def]
         return
     if not rich.flags[SEVERAL_TYPES] or tours.counts[N_RUINED] == 0 or uniform(tours.rng) >= SHAKE_RATE:
         return
-    r = tours.ruined[below(tours.rng, tours.counts[N_RUINED])]
-    kind = below(tours.rng, rich.available.shape[0])
-    own = rich.type_of[r]
-    if tours.size[r] == 0 or kind == own or not _carries(tours, rich, r, kind):
+    r = np.int64(tours.routes[below(tours.rng, tours.counts[N_RUINED])].ruined)
+    kind = below(tours.rng, rich.kinds.shape[0])
+    own = rich.runs[r].type
+    if tours.routes[r].size == 0 or kind == own or not _carries(tours, rich, r, kind):
         return
-    if rich.available[kind] > 0:
+    if rich.kinds[kind].available > 0:
         retype(tours, rich, r, kind)
         if not keeps_limits(tours, rich, r):
             retype(tours, rich, r, own)
         return
     for i in range(tours.counts[N_RUINED]):
-        other = tours.ruined[i]
-        if tours.size[other] > 0 and rich.type_of[other] == kind and _carries(tours, rich, other, own):
+        other = np.int64(tours.routes[i].ruined)
+        if tours.routes[other].size > 0 and rich.runs[other].type == kind and _carries(tours, rich, other, own):
             _swap(tours, rich, r, other)
             if not (keeps_limits(tours, rich, r) and keeps_limits(tours, rich, other)):
                 _swap(tours, rich, r, other)
@@ -87,23 +95,23 @@ def settle_types(rich, tours):  # type: ignore[no-untyped-def]
         return
     if not rich.flags[SEVERAL_TYPES]:
         return
-    kinds = rich.available.shape[0]
+    kinds = rich.kinds.shape[0]
     for i in range(tours.counts[N_RUINED]):
-        r = tours.ruined[i]
-        if tours.size[r] == 0:
+        r = np.int64(tours.routes[i].ruined)
+        if tours.routes[r].size == 0:
             continue
         for kind in range(kinds):
-            own = rich.type_of[r]
-            if kind == own or rich.available[kind] <= 0 or not _carries(tours, rich, r, kind):
+            own = rich.runs[r].type
+            if kind == own or rich.kinds[kind].available <= 0 or not _carries(tours, rich, r, kind):
                 continue
             if _cost_as(tours, rich, r, kind) < _cost_as(tours, rich, r, own) - 1e-9:
                 retype(tours, rich, r, kind)
                 if not keeps_limits(tours, rich, r):
                     retype(tours, rich, r, own)
         for k in range(i):
-            other = tours.ruined[k]
-            a, b = rich.type_of[r], rich.type_of[other]
-            if tours.size[other] == 0 or a == b:
+            other = np.int64(tours.routes[k].ruined)
+            a, b = rich.runs[r].type, rich.runs[other].type
+            if tours.routes[other].size == 0 or a == b:
                 continue
             if not (_carries(tours, rich, r, b) and _carries(tours, rich, other, a)):
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -9,8 +11,8 @@ from scipy.spatial import cKDTree
 from solvers.routing.annealing.build import empty_tours, log_size
 from solvers.routing.annealing.capacity import unit_vectors
 from solvers.routing.annealing.engine import TourEngine
+from solvers.routing.annealing.records import AMOUNT, KIND, NODE, PAIR, PEAK, RUN, SITE, SUM
 from solvers.routing.annealing.rich import Rich, set_type
-from solvers.routing.annealing.tour import NODE
 from solvers.routing.construction import construct
 from solvers.routing.data import Metric
 from solvers.routing.plan import RoutingPlan
@@ -132,6 +134,42 @@ def _depot_lengths(problem: RoutingProblem, travel: Travel) -> NDArray[np.float6
     return np.asarray(np.min([travel.distance(start, problem.stop_location) for start in starts], axis=0), np.float64)
 
 
+def _records(dtype: np.dtype[Any], shape: tuple[int, ...], **values: Any) -> NDArray[Any]:
+    """Records of ``dtype``; fields that are not given are 0."""
+    made = np.zeros(shape, dtype)
+    for name, value in values.items():
+        made[name] = value
+    return made
+
+
+def _sites(problem: RoutingProblem, slots: int) -> NDArray[Any]:
+    """(n + slots,) the stops and, last, the sentinels, which belong to no vehicle type yet."""
+    n = problem.n_stops
+    sites = np.zeros(n + slots, SITE)
+    sites["leaves"] = sites["arrives"] = np.append(problem.stop_location, np.full(slots, -1))
+    sites["service"][:n] = problem.service_s
+    sites["opens"][:n], sites["closes"][:n] = problem.earliest_s, problem.latest_s
+    sites["delivers"][:n] = problem.delivery.any(axis=1)
+    return sites
+
+
+def _kinds(problem: RoutingProblem) -> NDArray[Any]:
+    """(T,) the vehicle types."""
+    return _records(
+        KIND,
+        problem.vehicle_count.shape,
+        unit_cost=problem.cost_per_distance,
+        fixed_cost=problem.fixed_cost,
+        most_stops=problem.vehicle_max_stops,
+        most_distance=problem.max_distance,
+        shift_start=problem.shift_earliest_s,
+        shift_end=problem.shift_latest_s,
+        start_site=problem.vehicle_start,
+        end_site=problem.vehicle_end,
+        available=problem.vehicle_count,
+    )
+
+
 class GeneralEngine(TourEngine):
     """Annealing with every feature of `accepts`."""
 
@@ -143,56 +181,31 @@ class GeneralEngine(TourEngine):
         self.slots = min(n, int(np.minimum(problem.vehicle_count, n).sum()))
         size = n + self.slots
         everywhere = np.arange(len(travel.x))
-        matrix = None
+        matrix = np.zeros((0, 0))
         if len(everywhere) <= matrix_sites:
-            matrix = travel.distance_matrix(everywhere, everywhere)
+            matrix = np.asarray(travel.distance_matrix(everywhere, everywhere), np.float64)
         times = travel.durations_s
         alone = _alone(problem, travel)
         possible = np.where(np.isfinite(alone), alone, 0.0)
         outside = float(possible.max(axis=1).sum() + problem.prize.sum() + 1.0) * 2.0
         mixed = bool(problem.delivery.any() and problem.pickup.any()) and not problem.data.backhauls_last
         flags = [problem.has_time, mixed, problem.data.backhauls_last, types > 1]
+        runs = np.zeros(self.slots, RUN)
+        runs["touched_at"] = -1
         rich = Rich(
             flags=np.array(flags, np.int64),
-            metric=np.array([int(travel.metric)]),
-            scale=np.array([10.0**travel.decimals]),
             speed=np.array([float(travel.speed)]),
             points=_points(travel),
             time_matrix=np.zeros((0, 0)) if times is None else times.copy(),
-            leaves=np.append(problem.stop_location, np.full(self.slots, -1)),
-            arrives=np.append(problem.stop_location, np.full(self.slots, -1)),
-            service=np.append(problem.service_s, np.zeros(self.slots)),
-            opens=problem.earliest_s.copy(),
-            closes=problem.latest_s.copy(),
-            brings=problem.delivery.copy(),
-            takes=problem.pickup.copy(),
-            compatible=problem.compatible.copy(),
-            alone=alone,
-            unit_cost=problem.cost_per_distance.copy(),
-            fixed_cost=problem.fixed_cost.copy(),
+            sites=_sites(problem, self.slots),
+            amounts=_records(AMOUNT, (n, dimensions), brings=problem.delivery, takes=problem.pickup),
+            pairs=_records(PAIR, (n, types), alone=alone, compatible=problem.compatible),
+            kinds=_kinds(problem),
             capacity=problem.capacity.copy(),
-            most_stops=problem.vehicle_max_stops.copy(),
-            most_distance=problem.max_distance.copy(),
-            shift_start=problem.shift_earliest_s.copy(),
-            shift_end=problem.shift_latest_s.copy(),
-            start_site=problem.vehicle_start.copy(),
-            end_site=problem.vehicle_end.copy(),
-            available=problem.vehicle_count.copy(),
-            type_of=np.zeros(self.slots, np.int64),
-            length=np.zeros(self.slots),
-            brought=np.zeros((self.slots, dimensions), np.int64),
-            taken=np.zeros((self.slots, dimensions), np.int64),
-            deliveries=np.zeros(self.slots, np.int64),
-            earliest=np.zeros(size),
-            latest=np.zeros(size),
-            peak_before=np.zeros((size, dimensions), np.int64),
-            peak_after=np.zeros((size, dimensions), np.int64),
+            runs=runs,
+            sums=np.zeros((self.slots, dimensions), SUM),
+            peaks=np.zeros((size, dimensions), PEAK),
             log_type=np.zeros(log_size(n, rich=True), np.int64),
-            best_type=np.zeros(self.slots, np.int64),
-            touched=np.zeros(self.slots, np.int64),
-            touched_at=np.full(self.slots, -1, np.int64),
-            delivers=problem.delivery.any(axis=1),
-            picks=problem.pickup.any(axis=1),
         )
         near, lengths = _near(problem, travel)
         nodes = np.zeros(size, NODE)
@@ -211,7 +224,7 @@ class GeneralEngine(TourEngine):
             matrix=matrix,
         )
         tours.near_length[:] = lengths
-        tours.depot_length[:] = _depot_lengths(problem, travel)
+        tours.visits["depot_length"] = _depot_lengths(problem, travel)
         super().__init__(tours, ~problem.optional, 1.0)
 
     def start(self, plan: RoutingPlan | None, stop: Stop) -> None:
@@ -220,9 +233,10 @@ class GeneralEngine(TourEngine):
             plan = construct(self.problem, 0, stop)
         routes = [route for route in plan.routes if route.visits][: self.slots]
         rich, n = self.tours.rich, self.problem.n_stops
-        rich.available[:] = self.problem.vehicle_count
-        for sums in (rich.length, rich.brought, rich.taken, rich.deliveries):
-            sums[:] = 0
+        rich.kinds["available"] = self.problem.vehicle_count
+        rich.runs["length"] = 0.0
+        rich.runs["deliveries"] = 0
+        rich.sums[:] = 0
         for r in range(self.slots):
             set_type(rich, n + r, r, routes[r].vehicle_type if r < len(routes) else 0)
         self.load([route.visits for route in routes])
@@ -235,18 +249,17 @@ class GeneralEngine(TourEngine):
 
     def vehicle_type(self, route: int) -> int:
         """Type of vehicle that route number ``route`` of the best tours has."""
-        return int(self.tours.rich.best_type[route])
+        return int(self.tours.rich.runs["best_type"][route])
 
 
 def warm_general() -> None:
-    """Compile both forms of the kernels, with and without a matrix."""
+    """Compile the kernels."""
     from solvers.routing.data import Coordinates, LocationRow, RoutingData, VehicleRow, VisitRow, Window
 
     places = tuple(LocationRow(str(i), Coordinates.POINT, float(i), 0.0) for i in range(4))
     visits = tuple(VisitRow(str(i), str(i), (("load", 1),), time_windows=(Window(0.0, 99.0),)) for i in range(1, 4))
     fleet = (VehicleRow("vehicle", 3, "0", "0", (("load", 2),)),)
     problem = RoutingProblem.of(RoutingData(places, fleet, visits))
-    for sites in (MATRIX_SITES, 0):
-        engine = GeneralEngine(problem, 0, matrix_sites=sites)
-        engine.start(None, Never())
-        engine.run(10, 1.0)
+    engine = GeneralEngine(problem, 0)
+    engine.start(None, Never())
+    engine.run(10, 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
@@ -29,10 +31,10 @@ def _time_key(rich, c, rule):  # type: ignore[no-untyped-def]
     if rich is None:
         return 0.0
     if rule < 13:
-        return rich.closes[c] - rich.opens[c]
+        return rich.sites[c].closes - rich.sites[c].opens
     if rule < 15:
-        return rich.opens[c]
-    return -rich.closes[c]
+        return rich.sites[c].opens
+    return -rich.sites[c].closes
 
 
 @kernel
@@ -46,18 +48,18 @@ def order_absent(tours, seed, others):  # type: ignore[no-untyped-def]
     removed = tours.counts[N_LOG]
     if count <= removed + others:
         for i in range(count):
-            todo[i] = tours.absent[i]
+            todo[i] = tours.visits[i].absent
     else:
         # many visits stay out: beside the removed ones, try some that are near
         count = 0
         for i in range(removed):
-            todo[i] = tours.log_node[i]
+            todo[i] = tours.log[i].node
         count = removed
         if tours.nodes[seed].route < 0:
             todo[count] = seed
             count += 1
         for i in range(tours.near.shape[1]):
-            j = tours.near[seed, i]
+            j = np.int64(tours.near[seed, i])
             if count >= removed + others:
                 break
             if tours.nodes[j].route < 0:
@@ -65,15 +67,15 @@ def order_absent(tours, seed, others):  # type: ignore[no-untyped-def]
                 count += 1
     rule = below(rng, _rules(tours.rich))
     for i in range(count):
-        c = todo[i]
+        c = np.int64(todo[i])
         if rule < 4:
             value = uniform(rng)
         elif rule < 8:
             value = -float(tours.nodes[c].demand)
         elif rule < 10:
-            value = -tours.depot_length[c]
+            value = -tours.visits[c].depot_length
         elif rule < 11:
-            value = tours.depot_length[c]
+            value = tours.visits[c].depot_length
         else:
             value = _time_key(tours.rich, c, rule)
         j = i
@@ -92,13 +94,13 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
     nodes, counts = tours.nodes, tours.counts
     near, near_length, load = tours.near, tours.near_length, tours.load
     n, k_near = near.shape
-    room = tours.capacity[0] - nodes[c].demand
-    best = tours.penalty[c]
+    room = tours.given[0].capacity - nodes[c].demand
+    best = tours.visits[c].penalty
     at = -1
-    alone = 2.0 * tours.depot_length[c] + tours.fixed[0]
+    alone = 2.0 * tours.visits[c].depot_length + tours.given[0].fixed
     if counts[N_FREE] > 0 and alone < best and room >= 0:
         best = alone
-        at = n + tours.free[counts[N_FREE] - 1]
+        at = n + tours.routes[counts[N_FREE] - 1].free
     # Which near visits have room is gathered without a branch: none would be predicted well.
     fits = tours.fits
     found = 0
@@ -111,14 +113,14 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
         blink_in -= 2 * found
         for i in range(found):
             k = fits[i]
-            j = near[c, k]
+            j = np.int64(near[c, k])
             d = near_length[c, k]
             # from c: one row of a (symmetric) matrix
-            cost = d + distance(tours, c, nodes[j].succ) - nodes[j].dsucc
+            cost = d + distance(tours, c, np.int64(nodes[j].succ)) - nodes[j].dsucc
             if cost < best:
                 best = cost
                 at = j
-            p = nodes[j].pred
+            p = np.int64(nodes[j].pred)
             cost = d + distance(tours, c, p) - nodes[j].dpred
             if cost < best:
                 best = cost
@@ -130,27 +132,27 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
                 continue
             blink_in -= 1
             k = fits[i >> 1]
-            i_near = near[c, k]
-            other = nodes[i_near].pred if i & 1 else nodes[i_near].succ
+            i_near = np.int64(near[c, k])
+            other = np.int64(nodes[i_near].pred if i & 1 else nodes[i_near].succ)
             old = nodes[i_near].dpred if i & 1 else nodes[i_near].dsucc
             cost = near_length[c, k] + distance(tours, c, other) - old
             if cost < best:
                 best = cost
                 at = other if i & 1 else i_near
     # Long edges to the depot pass near visits that neither of their ends is near to.
-    to_depot = tours.depot_length[c]
+    to_depot = tours.visits[c].depot_length
     used = counts[N_FREE]
     few = load.shape[0] - used <= FEW_ROUTES
     for i in range(load.shape[0] - used if few else counts[N_RUINED]):
-        r = tours.free[used + i] if few else tours.ruined[i]
-        if load[r] > room or tours.size[r] == 0:
+        r = np.int64(tours.routes[used + i].free if few else tours.routes[i].ruined)
+        if load[r] > room or tours.routes[r].size == 0:
             continue
         sentinel = n + r
-        cost = to_depot + distance(tours, c, nodes[sentinel].succ) - nodes[sentinel].dsucc
+        cost = to_depot + distance(tours, c, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
         if cost < best:
             best = cost
             at = sentinel
-        p = nodes[sentinel].pred
+        p = np.int64(nodes[sentinel].pred)
         cost = to_depot + distance(tours, c, p) - nodes[sentinel].dpred
         if cost < best:
             best = cost
@@ -173,8 +175,8 @@ def _open(rich, tours, c):  # type: ignore[no-untyped-def]
     """Put absent visit ``c`` on a route of its own, whatever that costs."""
     if rich is not None:
         open_rich(tours, rich, c)
-    elif tours.counts[N_FREE] > 0 and tours.nodes[c].demand <= tours.capacity[0]:
-        put_after(tours, c, tours.near.shape[0] + tours.free[tours.counts[N_FREE] - 1])
+    elif tours.counts[N_FREE] > 0 and tours.nodes[c].demand <= tours.given[0].capacity:
+        put_after(tours, c, tours.near.shape[0] + tours.routes[tours.counts[N_FREE] - 1].free)
 
 
 @kernel
@@ -190,7 +192,7 @@ def recreate(tours, seed):  # type: ignore[no-untyped-def]
         _open(tours.rich, tours, seed)
     shake_types(tours.rich, tours)
     for i in range(count):
-        c = tours.todo[i]
+        c = np.int64(tours.todo[i])
         if tours.nodes[c].route < 0:  # a near one may be a removed one too
             _insert(tours.rich, tours, c)
     settle_types(tours.rich, tours)

@@ -24,45 +24,18 @@ class Rich(NamedTuple):
     """n visits, R routes, T vehicle types, D load dimensions, S sites (locations of the problem)."""
 
     flags: Ints  # see HAS_TIME ...
-    metric: Ints  # [1] as in Tours
-    scale: Floats  # [1]
     speed: Floats  # [1] distance per second
     points: Floats  # [S, 3]
     time_matrix: Floats  # [S, S] seconds, or [0, 0] where they follow from the speed
-    leaves: Ints  # [n + R] site that a node is left from; -1: an open start
-    arrives: Ints  # [n + R] site that it is reached at; -1: an open end
-    service: Floats  # [n + R] seconds
-    opens: Floats  # [n]
-    closes: Floats  # [n]
-    brings: Ints  # [n, D] load from the start of the route
-    takes: Ints  # [n, D] load to its end
-    compatible: Any  # bool[n, T]
-    alone: Floats  # [n, T] cost of a route for this visit alone; inf where impossible
-    unit_cost: Floats  # [T] per distance
-    fixed_cost: Floats  # [T]
+    sites: Any  # SITE[n + R]
+    amounts: Any  # AMOUNT[n, D]
+    pairs: Any  # PAIR[n, T]
+    kinds: Any  # KIND[T]
     capacity: Ints  # [T, D]
-    most_stops: Ints  # [T]
-    most_distance: Floats  # [T]
-    shift_start: Floats  # [T]
-    shift_end: Floats  # [T]
-    start_site: Ints  # [T]
-    end_site: Ints  # [T]
-    available: Ints  # [T] vehicles not in use
-    type_of: Ints  # [R]; that of the last use for an empty route
-    length: Floats  # [R]
-    brought: Ints  # [R, D]
-    taken: Ints  # [R, D]
-    deliveries: Ints  # [R] visits that bring something
-    earliest: Floats  # [n + R] earliest service start; start of the route for a sentinel
-    latest: Floats  # [n + R] latest service start that keeps the rest in time; end of the route for a sentinel
-    peak_before: Ints  # [n + R, D] most load from the start until the node is left
-    peak_after: Ints  # [n + R, D] most load from there to the end
+    runs: Any  # RUN[R]
+    sums: Any  # SUM[R, D]
+    peaks: Any  # PEAK[n + R, D]
     log_type: Ints  # vehicle type of a route before it was opened or changed
-    best_type: Ints  # [R] types in the best tours
-    touched: Ints  # [R] routes to refresh after an undo
-    touched_at: Ints  # [R] where in ``touched``, or -1
-    delivers: Any  # bool[n]
-    picks: Any  # bool[n]
 
 
 @kernel
@@ -70,28 +43,28 @@ def rich_time(rich, a, b, distance):  # type: ignore[no-untyped-def]
     """Seconds from node ``a`` to node ``b``, which are ``distance`` apart."""
     if rich.time_matrix.shape[0] == 0:
         return distance / rich.speed[0]
-    leaves, arrives = rich.leaves[a], rich.arrives[b]
+    leaves, arrives = rich.sites[a].leaves, rich.sites[b].arrives
     return rich.time_matrix[leaves, arrives] if leaves >= 0 and arrives >= 0 else 0.0
 
 
 @kernel
 def refresh_times(rich, nodes, sentinel, route):  # type: ignore[no-untyped-def]
     """Recompute ``earliest`` and ``latest`` along a whole route."""
-    kind = rich.type_of[route]
-    rich.earliest[sentinel] = rich.shift_start[kind]
+    kind = rich.runs[route].type
+    rich.sites[sentinel].earliest = rich.kinds[kind].shift_start
     p = sentinel
     v = np.int64(nodes[p].succ)
     while v != sentinel:
-        at = rich.earliest[p] + rich.service[p] + rich_time(rich, p, v, nodes[p].dsucc)
-        rich.earliest[v] = max(at, rich.opens[v])
+        at = rich.sites[p].earliest + rich.sites[p].service + rich_time(rich, p, v, nodes[p].dsucc)
+        rich.sites[v].earliest = max(at, rich.sites[v].opens)
         p = v
         v = np.int64(nodes[p].succ)
-    rich.latest[sentinel] = rich.shift_end[kind]
+    rich.sites[sentinel].latest = rich.kinds[kind].shift_end
     s = sentinel
     v = np.int64(nodes[s].pred)
     while v != sentinel:
-        at = rich.latest[s] - rich_time(rich, v, s, nodes[v].dsucc) - rich.service[v]
-        rich.latest[v] = min(at, rich.closes[v])
+        at = rich.sites[s].latest - rich_time(rich, v, s, nodes[v].dsucc) - rich.sites[v].service
+        rich.sites[v].latest = min(at, rich.sites[v].closes)
         s = v
         v = np.int64(nodes[s].pred)
 
@@ -102,19 +75,23 @@ def spread_times(rich, nodes, sentinel, c):  # type: ignore[no-untyped-def]
     p = np.int64(nodes[c].pred)
     v = np.int64(c)
     while v != sentinel:
-        at = max(rich.earliest[p] + rich.service[p] + rich_time(rich, p, v, nodes[p].dsucc), rich.opens[v])
-        if v != c and at == rich.earliest[v]:
+        at = max(
+            rich.sites[p].earliest + rich.sites[p].service + rich_time(rich, p, v, nodes[p].dsucc), rich.sites[v].opens
+        )
+        if v != c and at == rich.sites[v].earliest:
             break
-        rich.earliest[v] = at
+        rich.sites[v].earliest = at
         p = v
         v = np.int64(nodes[p].succ)
     s = np.int64(nodes[c].succ)
     v = np.int64(c)
     while v != sentinel:
-        at = min(rich.latest[s] - rich_time(rich, v, s, nodes[v].dsucc) - rich.service[v], rich.closes[v])
-        if v != c and at == rich.latest[v]:
+        at = min(
+            rich.sites[s].latest - rich_time(rich, v, s, nodes[v].dsucc) - rich.sites[v].service, rich.sites[v].closes
+        )
+        if v != c and at == rich.sites[v].latest:
             break
-        rich.latest[v] = at
+        rich.sites[v].latest = at
         s = v
         v = np.int64(nodes[s].pred)
 
@@ -122,24 +99,24 @@ def spread_times(rich, nodes, sentinel, c):  # type: ignore[no-untyped-def]
 @kernel
 def refresh_peaks(rich, nodes, sentinel, route):  # type: ignore[no-untyped-def]
     """Recompute the load peaks along a whole route."""
-    for d in range(rich.brought.shape[1]):
-        level = rich.brought[route, d]
+    for d in range(rich.sums.shape[1]):
+        level = rich.sums[route, d].brought
         peak = level
-        rich.peak_before[sentinel, d] = peak
+        rich.peaks[sentinel, d].before = peak
         v = np.int64(nodes[sentinel].succ)
         while v != sentinel:
-            level += rich.takes[v, d] - rich.brings[v, d]
+            level += rich.amounts[v, d].takes - rich.amounts[v, d].brings
             peak = max(peak, level)
-            rich.peak_before[v, d] = peak
+            rich.peaks[v, d].before = peak
             v = np.int64(nodes[v].succ)
         peak = level
         v = np.int64(nodes[sentinel].pred)
         while v != sentinel:
             peak = max(peak, level)
-            rich.peak_after[v, d] = peak
-            level += rich.brings[v, d] - rich.takes[v, d]
+            rich.peaks[v, d].after = peak
+            level += rich.amounts[v, d].brings - rich.amounts[v, d].takes
             v = np.int64(nodes[v].pred)
-        rich.peak_after[sentinel, d] = max(peak, level)
+        rich.peaks[sentinel, d].after = max(peak, level)
 
 
 @kernel
@@ -158,12 +135,12 @@ def count_in(rich, c, route, sign, extra):  # type: ignore[no-untyped-def]
     """Add (``sign`` 1) or take away (-1) visit ``c`` and ``extra`` distance in the sums of its route."""
     if rich is None:
         return
-    rich.length[route] += extra
-    for d in range(rich.brought.shape[1]):
-        rich.brought[route, d] += sign * rich.brings[c, d]
-        rich.taken[route, d] += sign * rich.takes[c, d]
-    if rich.delivers[c]:
-        rich.deliveries[route] += sign
+    rich.runs[route].length += extra
+    for d in range(rich.sums.shape[1]):
+        rich.sums[route, d].brought += sign * rich.amounts[c, d].brings
+        rich.sums[route, d].taken += sign * rich.amounts[c, d].takes
+    if rich.sites[c].delivers:
+        rich.runs[route].deliveries += sign
 
 
 @kernel
@@ -171,7 +148,7 @@ def count_length(rich, route, extra):  # type: ignore[no-untyped-def]
     """Add ``extra`` distance to a route."""
     if rich is None:
         return
-    rich.length[route] += extra
+    rich.runs[route].length += extra
 
 
 @kernel
@@ -179,15 +156,15 @@ def unit_of(rich, route):  # type: ignore[no-untyped-def]
     """Cost of a unit of distance on a route."""
     if rich is None:
         return 1.0
-    return rich.unit_cost[rich.type_of[route]]
+    return rich.kinds[rich.runs[route].type].unit_cost
 
 
 @kernel
-def fixed_of(rich, fixed, route):  # type: ignore[no-untyped-def]
+def fixed_of(rich, given, route):  # type: ignore[no-untyped-def]
     """Cost of using a route's vehicle."""
     if rich is None:
-        return fixed[0]
-    return rich.fixed_cost[rich.type_of[route]]
+        return given[0].fixed
+    return rich.kinds[rich.runs[route].type].fixed_cost
 
 
 @kernel
@@ -195,7 +172,7 @@ def vehicle_out(rich, route):  # type: ignore[no-untyped-def]
     """A route that was empty is used again, with its own type."""
     if rich is None:
         return
-    rich.available[rich.type_of[route]] -= 1
+    rich.kinds[rich.runs[route].type].available -= 1
 
 
 @kernel
@@ -203,22 +180,22 @@ def vehicle_back(rich, route):  # type: ignore[no-untyped-def]
     """A route became empty."""
     if rich is None:
         return
-    rich.available[rich.type_of[route]] += 1
+    rich.kinds[rich.runs[route].type].available += 1
 
 
 @kernel
 def set_type(rich, sentinel, route, kind):  # type: ignore[no-untyped-def]
     """Give a route to a vehicle type: where it starts and ends. Counts of vehicles are the caller's."""
-    rich.type_of[route] = kind
-    rich.leaves[sentinel] = rich.start_site[kind]
-    rich.arrives[sentinel] = rich.end_site[kind]
+    rich.runs[route].type = kind
+    rich.sites[sentinel].leaves = rich.kinds[kind].start_site
+    rich.sites[sentinel].arrives = rich.kinds[kind].end_site
 
 
 @kernel
 def log_type(rich, k, route):  # type: ignore[no-untyped-def]
     if rich is None:
         return
-    rich.log_type[k] = rich.type_of[route]
+    rich.log_type[k] = rich.runs[route].type
 
 
 @kernel
@@ -232,8 +209,8 @@ def type_from_log(rich, k, sentinel, route):  # type: ignore[no-untyped-def]
 def keep_best_types(rich):  # type: ignore[no-untyped-def]
     if rich is None:
         return
-    for r in range(rich.type_of.shape[0]):
-        rich.best_type[r] = rich.type_of[r]
+    for r in range(rich.runs.shape[0]):
+        rich.runs[r].best_type = rich.runs[r].type
 
 
 @kernel
@@ -241,9 +218,9 @@ def touch(rich, count, route):  # type: ignore[no-untyped-def]
     """Put a route on the list of those to refresh; returns the new length of the list."""
     if rich is None:
         return count
-    if rich.touched_at[route] < 0:
-        rich.touched_at[route] = count
-        rich.touched[count] = route
+    if rich.runs[route].touched_at < 0:
+        rich.runs[route].touched_at = count
+        rich.runs[count].touched = route
         return count + 1
     return count
 
@@ -254,6 +231,6 @@ def refresh_touched(rich, nodes, n, count):  # type: ignore[no-untyped-def]
     if rich is None:
         return
     for k in range(count):
-        route = rich.touched[k]
-        rich.touched_at[route] = -1
+        route = rich.runs[k].touched
+        rich.runs[route].touched_at = -1
         refresh(rich, nodes, n + route, route)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import geometric
 from solvers.routing.annealing.rich import (
@@ -29,44 +31,53 @@ FEW_ROUTES = 100
 @kernel
 def _has_room(tours, rich, c, r):  # type: ignore[no-untyped-def]
     """Whether visit ``c`` may be on route ``r`` as far as sums say."""
-    kind = rich.type_of[r]
-    if not rich.compatible[c, kind] or tours.size[r] >= rich.most_stops[kind]:
+    kind = rich.runs[r].type
+    if not rich.pairs[c, kind].compatible or tours.routes[r].size >= rich.kinds[kind].most_stops:
         return False
-    for d in range(rich.brought.shape[1]):
+    for d in range(rich.sums.shape[1]):
         limit = rich.capacity[kind, d]
-        if rich.brought[r, d] + rich.brings[c, d] > limit or rich.taken[r, d] + rich.takes[c, d] > limit:
+        if (
+            rich.sums[r, d].brought + rich.amounts[c, d].brings > limit
+            or rich.sums[r, d].taken + rich.amounts[c, d].takes > limit
+        ):
             return False
-    return not rich.flags[BACKHAULS_LAST] or rich.delivers[c] or rich.deliveries[r] > 0
+    return not rich.flags[BACKHAULS_LAST] or rich.sites[c].delivers != 0 or rich.runs[r].deliveries > 0
 
 
 @kernel
 def _fits(tours, rich, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
     """Whether visit ``c``, which has room on route ``r``, may come between ``p`` and ``s``, so far away from each."""
     n = tours.near.shape[0]
-    kind = rich.type_of[r]
+    kind = rich.runs[r].type
     if rich.flags[BACKHAULS_LAST]:
-        if rich.delivers[c]:
-            if p < n and not rich.delivers[p]:
+        if rich.sites[c].delivers:
+            if p < n and not rich.sites[p].delivers:
                 return False
-        elif s < n and rich.delivers[s]:
+        elif s < n and rich.sites[s].delivers:
             return False
     if rich.flags[IS_MIXED]:
-        for d in range(rich.brought.shape[1]):
+        for d in range(rich.sums.shape[1]):
             limit = rich.capacity[kind, d]
-            if rich.peak_before[p, d] + rich.brings[c, d] > limit or rich.peak_after[p, d] + rich.takes[c, d] > limit:
+            if (
+                rich.peaks[p, d].before + rich.amounts[c, d].brings > limit
+                or rich.peaks[p, d].after + rich.amounts[c, d].takes > limit
+            ):
                 return False
-    if rich.length[r] + before + after - tours.nodes[p].dsucc > rich.most_distance[kind]:
+    if rich.runs[r].length + before + after - tours.nodes[p].dsucc > rich.kinds[kind].most_distance:
         return False
     if rich.flags[HAS_TIME]:
-        start = max(rich.earliest[p] + rich.service[p] + rich_time(rich, p, c, before), rich.opens[c])
-        return start <= rich.closes[c] and start + rich.service[c] + rich_time(rich, c, s, after) <= rich.latest[s]
+        start = max(rich.sites[p].earliest + rich.sites[p].service + rich_time(rich, p, c, before), rich.sites[c].opens)
+        return (
+            start <= rich.sites[c].closes
+            and start + rich.sites[c].service + rich_time(rich, c, s, after) <= rich.sites[s].latest
+        )
     return True
 
 
 @kernel
 def _try(tours, rich, c, p, r, unit, best):  # type: ignore[no-untyped-def]
     """Cost of visit ``c`` after node ``p`` of route ``r`` if below ``best`` and possible, else ``best``."""
-    s = tours.nodes[p].succ
+    s = np.int64(tours.nodes[p].succ)
     before, after = distance(tours, p, c), distance(tours, c, s)
     cost = unit * (before + after - tours.nodes[p].dsucc)
     if cost < best and _fits(tours, rich, c, p, s, r, before, after):
@@ -89,12 +100,12 @@ def open_rich(tours, rich, c):  # type: ignore[no-untyped-def]
         return
     best = math.inf
     new_type = -1
-    for kind in range(rich.available.shape[0]):
-        if rich.available[kind] > 0 and rich.alone[c, kind] < best:
-            best = rich.alone[c, kind]
+    for kind in range(rich.kinds.shape[0]):
+        if rich.kinds[kind].available > 0 and rich.pairs[c, kind].alone < best:
+            best = rich.pairs[c, kind].alone
             new_type = kind
     if new_type >= 0:
-        r = tours.free[tours.counts[N_FREE] - 1]
+        r = np.int64(tours.routes[tours.counts[N_FREE] - 1].free)
         _new_route(tours, rich, r, new_type)
         put_after(tours, c, tours.near.shape[0] + r)
         refresh(rich, tours.nodes, tours.near.shape[0] + r, r)
@@ -105,25 +116,25 @@ def insert_best_rich(tours, rich, c):  # type: ignore[no-untyped-def]
     """Insert visit ``c`` where it costs least beside its near visits, or in a new route, or not at all."""
     nodes, counts, near = tours.nodes, tours.counts, tours.near
     n, k_near = near.shape
-    best = tours.penalty[c]
+    best = tours.visits[c].penalty
     at = -1
     new_type = -1
     if counts[N_FREE] > 0:
-        for kind in range(rich.available.shape[0]):
-            if rich.available[kind] > 0 and rich.alone[c, kind] < best:
-                best = rich.alone[c, kind]
+        for kind in range(rich.kinds.shape[0]):
+            if rich.kinds[kind].available > 0 and rich.pairs[c, kind].alone < best:
+                best = rich.pairs[c, kind].alone
                 new_type = kind
     blink_in = counts[BLINK_IN]
     for k in range(k_near):
-        j = near[c, k]
-        r = nodes[j].route
+        j = np.int64(near[c, k])
+        r = np.int64(nodes[j].route)
         if r < 0 or not _has_room(tours, rich, c, r):
             continue
-        unit = rich.unit_cost[rich.type_of[r]]
+        unit = rich.kinds[rich.runs[r].type].unit_cost
         for side in range(2):
             if blink_in > 0:
                 blink_in -= 1
-                p = j if side == 0 else nodes[j].pred
+                p = j if side == 0 else np.int64(nodes[j].pred)
                 cost = _try(tours, rich, c, p, r, unit, best)
                 if cost < best:
                     best = cost
@@ -133,12 +144,12 @@ def insert_best_rich(tours, rich, c):  # type: ignore[no-untyped-def]
     used = counts[N_FREE]
     few = tours.load.shape[0] - used <= FEW_ROUTES
     for i in range(tours.load.shape[0] - used if few else counts[N_RUINED]):
-        r = tours.free[used + i] if few else tours.ruined[i]
-        if tours.size[r] == 0 or not _has_room(tours, rich, c, r):
+        r = np.int64(tours.routes[used + i].free if few else tours.routes[i].ruined)
+        if tours.routes[r].size == 0 or not _has_room(tours, rich, c, r):
             continue
-        unit = rich.unit_cost[rich.type_of[r]]
+        unit = rich.kinds[rich.runs[r].type].unit_cost
         for side in range(2):
-            p = n + r if side == 0 else nodes[n + r].pred
+            p = n + r if side == 0 else np.int64(nodes[n + r].pred)
             cost = _try(tours, rich, c, p, r, unit, best)
             if cost < best:
                 best = cost
@@ -147,31 +158,32 @@ def insert_best_rich(tours, rich, c):  # type: ignore[no-untyped-def]
     if at < 0:
         if new_type < 0:
             return
-        r = tours.free[counts[N_FREE] - 1]
+        r = np.int64(tours.routes[counts[N_FREE] - 1].free)
         _new_route(tours, rich, r, new_type)
         at = n + r
         put_after(tours, c, at)
         refresh(rich, nodes, at, r)
         return
     put_after(tours, c, at)
-    sentinel = n + nodes[at].route
+    r = np.int64(nodes[at].route)
+    sentinel = n + r
     if rich.flags[HAS_TIME]:
         spread_times(rich, nodes, sentinel, c)
     if rich.flags[IS_MIXED]:
-        refresh_peaks(rich, nodes, sentinel, nodes[at].route)
+        refresh_peaks(rich, nodes, sentinel, r)
 
 
 @kernel
 def keeps_limits(tours, rich, r):  # type: ignore[no-untyped-def]
     """Whether a used route holds what taking visits out or changing its vehicle can break."""
     n = tours.near.shape[0]
-    if rich.flags[BACKHAULS_LAST] and rich.deliveries[r] == 0:
+    if rich.flags[BACKHAULS_LAST] and rich.runs[r].deliveries == 0:
         return False
-    if rich.length[r] > rich.most_distance[rich.type_of[r]] + 1e-9:
+    if rich.runs[r].length > rich.kinds[rich.runs[r].type].most_distance + 1e-9:
         return False
     if rich.flags[HAS_TIME]:
         first = tours.nodes[n + r].succ
-        return rich.earliest[first] <= rich.latest[first] + 1e-9
+        return rich.sites[first].earliest <= rich.sites[first].latest + 1e-9
     return True
 
 
@@ -181,7 +193,7 @@ def is_valid(rich, tours):  # type: ignore[no-untyped-def]
     if rich is None:
         return True
     for i in range(tours.counts[N_RUINED]):
-        r = tours.ruined[i]
-        if tours.size[r] > 0 and not keeps_limits(tours, rich, r):
+        r = np.int64(tours.routes[i].ruined)
+        if tours.routes[r].size > 0 and not keeps_limits(tours, rich, r):
             return False
     return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import below, uniform
 from solvers.routing.annealing.rich import refresh
@@ -29,14 +31,14 @@ def ruin(tours, seed, mean_removed, max_string):  # type: ignore[no-untyped-def]
     tours.counts[STAMP] += 1
     stamp = tours.counts[STAMP]
     for i in range(-1, k_near):
-        c = seed if i < 0 else tours.near[seed, i]
-        r = nodes[c].route
-        if r < 0 or tours.ruined_at[r] == stamp:
+        c = seed if i < 0 else np.int64(tours.near[seed, i])
+        r = np.int64(nodes[c].route)
+        if r < 0 or tours.routes[r].ruined_at == stamp:
             continue
-        tours.ruined_at[r] = stamp
-        tours.ruined[tours.counts[N_RUINED]] = r
+        tours.routes[r].ruined_at = stamp
+        tours.routes[tours.counts[N_RUINED]].ruined = r
         tours.counts[N_RUINED] += 1
-        size = tours.size[r]
+        size = tours.routes[r].size
         most = min(float(size), longest)
         length = int(uniform(rng) * most + 1.0)
         kept = 0
@@ -63,7 +65,7 @@ def ruin(tours, seed, mean_removed, max_string):  # type: ignore[no-untyped-def]
             keep_from = 1 + below(rng, length - 1)
         v = start
         for k in range(span):
-            nxt = nodes[v].succ
+            nxt = np.int64(nodes[v].succ)
             if k < keep_from or k >= keep_from + kept:
                 take_out(tours, v)
             v = nxt

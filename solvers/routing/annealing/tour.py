@@ -37,21 +37,6 @@ TRUNCATED = int(Metric.EUCLIDEAN_TRUNCATED)
 HAVERSINE = int(Metric.HAVERSINE)
 DIAMETER_M = 2.0 * EARTH_RADIUS_M
 
-NODE = np.dtype(
-    [
-        ("succ", np.int32),
-        ("pred", np.int32),
-        ("route", np.int32),
-        ("demand", np.int32),
-        ("dsucc", np.float64),
-        ("dpred", np.float64),
-        ("x", np.float64),
-        ("y", np.float64),
-        ("z", np.float64),
-    ]
-)
-"""One node. ``route`` is -1 while a visit is absent. ``dsucc`` and ``dpred`` are the lengths of its two edges."""
-
 N_ABSENT, N_FREE, N_LOG, N_DIRTY, BLINK_IN, STAMP, N_RUINED = range(7)
 """Places in ``Tours.counts``."""
 
@@ -63,82 +48,86 @@ INSERTED, RETYPED = -1, -2
 
 
 class Tours(NamedTuple):
-    """All that the kernel reads and writes; R routes, n visits, K neighbours."""
+    """All that the kernel reads and writes; R routes, n visits, K neighbours.
+
+    The records are those of `solvers.routing.annealing.records`.
+    """
 
     nodes: Any  # NODE[n + R]
     rich: Any  # a `Rich`, or None where one load limit is all there is
-    matrix: Any  # float64: [n + 1, n + 1] with the depot last; [S, S] with a Rich; None: distances from coordinates
-    metric: NDArray[np.int64]  # [1] a `Metric`
-    scale: NDArray[np.float64]  # [1] units of rounded distances in one unit of length
+    matrix: Any  # float64: [n + 1, n + 1], the depot last, or None; with a Rich [S, S], or [0, 0] for none
+    given: Any  # GIVEN[1]
     near: NDArray[np.int32]  # [n, K] nearest visits, nearest first
     near_length: NDArray[np.float64]  # [n, K] their distances; not used with a Rich
-    depot_length: NDArray[np.float64]  # [n] distance to the (nearest) depot
-    penalty: NDArray[np.float64]  # [n] cost of leaving a visit out
-    capacity: NDArray[np.int64]  # [1]; not used with a Rich
-    fixed: NDArray[np.float64]  # [1] cost of a route that is used; not used with a Rich
+    visits: Any  # VISIT[n]
     load: NDArray[np.int64]  # [R]
-    size: NDArray[np.int64]  # [R] visits of the route
-    free: NDArray[np.int32]  # [R] stack of empty routes; the used ones come after its top
-    free_at: NDArray[np.int32]  # [R] where in ``free``
-    absent: NDArray[np.int32]  # [n] visits not on a route
-    absent_at: NDArray[np.int32]  # [n] where in ``absent``
-    log_node: NDArray[np.int32]  # undo log: the visit ...
-    log_pred: NDArray[np.int32]  # ... after which node it was, or INSERTED, or RETYPED for a route
-    log_length: NDArray[np.float64]  # the edge that an insertion broke
-    ruined: NDArray[np.int32]  # [R] routes that the last ruin touched
-    ruined_at: NDArray[np.int64]  # [R] stamp of the last ruin that touched the route
+    routes: Any  # ROUTE[R]
+    log: Any  # LOG: undo log
     todo: NDArray[np.int32]  # visits to insert, in order
     key: NDArray[np.float64]  # their sorting keys
     fits: NDArray[np.int32]  # [K + 1] which near visits are on a route that has room
-    dirty: NDArray[np.int32]  # [n + R] nodes whose successor may differ from ``best``
-    is_dirty: NDArray[np.bool_]  # [n + R]
-    best: NDArray[np.int32]  # [n + R] successors in the best tours; -1 for absent visits
+    marks: Any  # MARK[n + R]
     counts: NDArray[np.int64]  # see N_ABSENT ...
     costs: NDArray[np.float64]  # see COST ...
     rng: NDArray[np.uint64]  # [1]
 
+    @property
+    def penalty(self) -> NDArray[np.float64]:
+        """(n,) cost of leaving each visit out."""
+        return np.asarray(self.visits["penalty"])
+
+    @property
+    def depot_length(self) -> NDArray[np.float64]:
+        """(n,) distance to the (nearest) depot."""
+        return np.asarray(self.visits["depot_length"])
+
+    @property
+    def best(self) -> NDArray[np.int32]:
+        """(n + R,) successors in the best tours; -1 for absent visits."""
+        return np.asarray(self.marks["best"])
+
 
 @kernel
-def _between(metric, scale, dx, dy, dz):  # type: ignore[no-untyped-def]
+def _between(given, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Length of a difference of coordinates."""
     d = math.sqrt(dx * dx + dy * dy + dz * dz)
-    if metric[0] == ROUNDED:
-        return math.floor(d * scale[0] + 0.5) / scale[0]
-    if metric[0] == CEILED:
-        return math.ceil(d * scale[0]) / scale[0]
-    if metric[0] == TRUNCATED:
-        return math.floor(d * scale[0]) / scale[0]
-    if metric[0] == HAVERSINE:  # between unit vectors
+    if given[0].metric == ROUNDED:
+        return math.floor(d * given[0].scale + 0.5) / given[0].scale
+    if given[0].metric == CEILED:
+        return math.ceil(d * given[0].scale) / given[0].scale
+    if given[0].metric == TRUNCATED:
+        return math.floor(d * given[0].scale) / given[0].scale
+    if given[0].metric == HAVERSINE:  # between unit vectors
         return DIAMETER_M * math.asin(min(1.0, 0.5 * d))
     return d
 
 
 @kernel
-def _of_sites(matrix, metric, scale, points, a, b):  # type: ignore[no-untyped-def]
-    if matrix is None:
+def _of_sites(matrix, given, points, a, b):  # type: ignore[no-untyped-def]
+    if matrix.shape[0] == 0:
         dx = points[a, 0] - points[b, 0]
         dy = points[a, 1] - points[b, 1]
-        return _between(metric, scale, dx, dy, points[a, 2] - points[b, 2])
+        return _between(given, dx, dy, points[a, 2] - points[b, 2])
     return np.float64(matrix[a, b])
 
 
 @kernel
-def _of_nodes(matrix, metric, scale, nodes, n, a, b):  # type: ignore[no-untyped-def]
+def _of_nodes(matrix, given, nodes, n, a, b):  # type: ignore[no-untyped-def]
     if matrix is None:
         dx = nodes[a].x - nodes[b].x
         dy = nodes[a].y - nodes[b].y
-        return _between(metric, scale, dx, dy, nodes[a].z - nodes[b].z)
+        return _between(given, dx, dy, nodes[a].z - nodes[b].z)
     return np.float64(matrix[min(a, n), min(b, n)])
 
 
 @kernel
 def _length(rich, tours, a, b):  # type: ignore[no-untyped-def]
     if rich is None:
-        return _of_nodes(tours.matrix, tours.metric, tours.scale, tours.nodes, tours.near.shape[0], a, b)
-    leaves, arrives = rich.leaves[a], rich.arrives[b]
+        return _of_nodes(tours.matrix, tours.given, tours.nodes, tours.near.shape[0], a, b)
+    leaves, arrives = rich.sites[a].leaves, rich.sites[b].arrives
     if leaves < 0 or arrives < 0:
         return 0.0
-    return _of_sites(tours.matrix, tours.metric, tours.scale, rich.points, leaves, arrives)
+    return _of_sites(tours.matrix, tours.given, rich.points, leaves, arrives)
 
 
 @kernel
@@ -158,18 +147,18 @@ def _unlink(tours, c, p, s, r, d):  # type: ignore[no-untyped-def]
     nodes[s].dpred = d
     nodes[c].route = -1
     tours.load[r] -= nodes[c].demand
-    tours.size[r] -= 1
-    if tours.size[r] == 0:
+    tours.routes[r].size -= 1
+    if tours.routes[r].size == 0:
         top = counts[N_FREE]
-        other = tours.free[top]
-        tours.free[tours.free_at[r]] = other
-        tours.free_at[other] = tours.free_at[r]
-        tours.free[top] = r
-        tours.free_at[r] = top
+        other = tours.routes[top].free
+        tours.routes[tours.routes[r].free_at].free = other
+        tours.routes[other].free_at = tours.routes[r].free_at
+        tours.routes[top].free = r
+        tours.routes[r].free_at = top
         counts[N_FREE] = top + 1
         vehicle_back(tours.rich, r)
-    tours.absent_at[c] = counts[N_ABSENT]
-    tours.absent[counts[N_ABSENT]] = c
+    tours.visits[c].absent_at = counts[N_ABSENT]
+    tours.visits[counts[N_ABSENT]].absent = c
     counts[N_ABSENT] += 1
 
 
@@ -187,15 +176,15 @@ def _link(tours, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
     nodes[p].dsucc = before
     nodes[s].pred = c
     nodes[s].dpred = after
-    if tours.size[r] == 0:
+    if tours.routes[r].size == 0:
         counts[N_FREE] -= 1
         vehicle_out(tours.rich, r)
     tours.load[r] += nodes[c].demand
-    tours.size[r] += 1
+    tours.routes[r].size += 1
     last = counts[N_ABSENT] - 1
-    other = tours.absent[last]
-    tours.absent[tours.absent_at[c]] = other
-    tours.absent_at[other] = tours.absent_at[c]
+    other = tours.visits[last].absent
+    tours.visits[tours.visits[c].absent_at].absent = other
+    tours.visits[other].absent_at = tours.visits[c].absent_at
     counts[N_ABSENT] = last
 
 
@@ -203,15 +192,15 @@ def _link(tours, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
 def take_out(tours, c):  # type: ignore[no-untyped-def]
     """Remove visit ``c`` from its route and log it. The caller refreshes the route."""
     nodes, counts = tours.nodes, tours.counts
-    p, s, r = nodes[c].pred, nodes[c].succ, nodes[c].route
+    p, s, r = np.int64(nodes[c].pred), np.int64(nodes[c].succ), np.int64(nodes[c].route)
     k = counts[N_LOG]
-    tours.log_node[k] = c
-    tours.log_pred[k] = p
+    tours.log[k].node = c
+    tours.log[k].pred = p
     counts[N_LOG] = k + 1
     d = distance(tours, p, s) if p != s else 0.0
-    delta = (d - nodes[c].dpred - nodes[c].dsucc) * unit_of(tours.rich, r) + tours.penalty[c]
+    delta = (d - nodes[c].dpred - nodes[c].dsucc) * unit_of(tours.rich, r) + tours.visits[c].penalty
     if p == s:
-        delta -= fixed_of(tours.rich, tours.fixed, r)
+        delta -= fixed_of(tours.rich, tours.given, r)
     tours.costs[COST] += delta
     _unlink(tours, c, p, s, r, d)
 
@@ -220,16 +209,16 @@ def take_out(tours, c):  # type: ignore[no-untyped-def]
 def put_after(tours, c, p):  # type: ignore[no-untyped-def]
     """Insert absent visit ``c`` after node ``p`` and log it. The caller refreshes the route."""
     nodes, counts = tours.nodes, tours.counts
-    s, r = nodes[p].succ, nodes[p].route
+    s, r = np.int64(nodes[p].succ), np.int64(nodes[p].route)
     k = counts[N_LOG]
-    tours.log_node[k] = c
-    tours.log_pred[k] = INSERTED
-    tours.log_length[k] = nodes[p].dsucc
+    tours.log[k].node = c
+    tours.log[k].pred = INSERTED
+    tours.log[k].length = nodes[p].dsucc
     counts[N_LOG] = k + 1
     before, after = distance(tours, p, c), distance(tours, c, s)
-    delta = (before + after - nodes[p].dsucc) * unit_of(tours.rich, r) - tours.penalty[c]
+    delta = (before + after - nodes[p].dsucc) * unit_of(tours.rich, r) - tours.visits[c].penalty
     if p == s:
-        delta += fixed_of(tours.rich, tours.fixed, r)
+        delta += fixed_of(tours.rich, tours.given, r)
     tours.costs[COST] += delta
     _link(tours, c, p, s, r, before, after)
 
@@ -238,13 +227,15 @@ def put_after(tours, c, p):  # type: ignore[no-untyped-def]
 def retype(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     """Give the used route ``r`` to a vehicle of another type, log it and refresh the route."""
     k = tours.counts[N_LOG]
-    tours.log_node[k] = r
-    tours.log_pred[k] = RETYPED
+    tours.log[k].node = r
+    tours.log[k].pred = RETYPED
     log_type(rich, k, r)
     tours.counts[N_LOG] = k + 1
-    tours.costs[COST] -= rich.unit_cost[rich.type_of[r]] * rich.length[r] + rich.fixed_cost[rich.type_of[r]]
+    tours.costs[COST] -= (
+        rich.kinds[rich.runs[r].type].unit_cost * rich.runs[r].length + rich.kinds[rich.runs[r].type].fixed_cost
+    )
     _change_type(tours, rich, r, kind)
-    tours.costs[COST] += rich.unit_cost[kind] * rich.length[r] + rich.fixed_cost[kind]
+    tours.costs[COST] += rich.kinds[kind].unit_cost * rich.runs[r].length + rich.kinds[kind].fixed_cost
     refresh(rich, tours.nodes, tours.near.shape[0] + r, r)
 
 
@@ -252,12 +243,12 @@ def retype(tours, rich, r, kind):  # type: ignore[no-untyped-def]
 def _change_type(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     nodes = tours.nodes
     sentinel = tours.near.shape[0] + r
-    rich.available[rich.type_of[r]] += 1
-    rich.available[kind] -= 1
+    rich.kinds[rich.runs[r].type].available += 1
+    rich.kinds[kind].available -= 1
     set_type(rich, sentinel, r, kind)
-    first, last = nodes[sentinel].succ, nodes[sentinel].pred
+    first, last = np.int64(nodes[sentinel].succ), np.int64(nodes[sentinel].pred)
     out, back = distance(tours, sentinel, first), distance(tours, last, sentinel)
-    rich.length[r] += out - nodes[sentinel].dsucc + back - nodes[sentinel].dpred
+    rich.runs[r].length += out - nodes[sentinel].dsucc + back - nodes[sentinel].dpred
     nodes[sentinel].dsucc = out
     nodes[first].dpred = out
     nodes[sentinel].dpred = back
@@ -268,7 +259,7 @@ def _change_type(tours, rich, r, kind):  # type: ignore[no-untyped-def]
 def _retype_back(rich, tours, k):  # type: ignore[no-untyped-def]
     if rich is None:
         return
-    _change_type(tours, rich, np.int64(tours.log_node[k]), rich.log_type[k])
+    _change_type(tours, rich, np.int64(tours.log[k].node), rich.log_type[k])
 
 
 @kernel
@@ -278,15 +269,15 @@ def undo(tours):  # type: ignore[no-untyped-def]
     n = tours.near.shape[0]
     touched = 0
     for k in range(counts[N_LOG] - 1, -1, -1):
-        c = np.int64(tours.log_node[k])
-        p = np.int64(tours.log_pred[k])
+        c = np.int64(tours.log[k].node)
+        p = np.int64(tours.log[k].pred)
         if p == RETYPED:
             _retype_back(tours.rich, tours, k)
             touched = touch(tours.rich, touched, c)
             continue
         if p == INSERTED:
             p, s, r = np.int64(nodes[c].pred), np.int64(nodes[c].succ), np.int64(nodes[c].route)
-            _unlink(tours, c, p, s, r, tours.log_length[k])
+            _unlink(tours, c, p, s, r, tours.log[k].length)
             if p == s:
                 type_from_log(tours.rich, k, p, r)
         else:
@@ -299,9 +290,9 @@ def undo(tours):  # type: ignore[no-untyped-def]
 
 @kernel
 def mark_dirty(tours, v):  # type: ignore[no-untyped-def]
-    if not tours.is_dirty[v]:
-        tours.is_dirty[v] = True
-        tours.dirty[tours.counts[N_DIRTY]] = v
+    if not tours.marks[v].is_dirty:
+        tours.marks[v].is_dirty = 1
+        tours.marks[tours.counts[N_DIRTY]].dirty = v
         tours.counts[N_DIRTY] += 1
 
 
@@ -310,15 +301,15 @@ def commit(tours):  # type: ignore[no-untyped-def]
     """Keep the logged operations: remember whose successors changed and forget the log."""
     nodes, counts = tours.nodes, tours.counts
     for k in range(counts[N_LOG]):
-        c = tours.log_node[k]
-        p = tours.log_pred[k]
+        c = np.int64(tours.log[k].node)
+        p = np.int64(tours.log[k].pred)
         if p == RETYPED:
             continue
         mark_dirty(tours, c)
         if p >= 0:
             mark_dirty(tours, p)
         elif nodes[c].route >= 0:
-            mark_dirty(tours, nodes[c].pred)
+            mark_dirty(tours, np.int64(nodes[c].pred))
     counts[N_LOG] = 0
 
 
@@ -327,9 +318,9 @@ def keep_best(tours):  # type: ignore[no-untyped-def]
     """Copy what differs from the best tours into them."""
     nodes, counts = tours.nodes, tours.counts
     for k in range(counts[N_DIRTY]):
-        v = tours.dirty[k]
-        tours.best[v] = nodes[v].succ if nodes[v].route >= 0 else -1
-        tours.is_dirty[v] = False
+        v = tours.marks[k].dirty
+        tours.marks[v].best = nodes[v].succ if nodes[v].route >= 0 else -1
+        tours.marks[v].is_dirty = 0
     counts[N_DIRTY] = 0
     keep_best_types(tours.rich)
     tours.costs[BEST_COST] = tours.costs[COST]

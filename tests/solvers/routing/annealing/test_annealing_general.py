@@ -134,30 +134,30 @@ def test_the_arrays_after_a_run_are_those_of_tours_loaded_afresh(problem, seed):
             routes[r] = route
     kept = {
         "cost": float(tours.costs[0]),
-        "available": rich.available.copy(),
-        "length": {r: float(rich.length[r]) for r in routes},
-        "earliest": rich.earliest.copy(),
-        "latest": rich.latest.copy(),
-        "before": rich.peak_before.copy(),
-        "after": rich.peak_after.copy(),
-        "brought": {r: rich.brought[r].tolist() for r in routes},
+        "available": rich.kinds["available"].copy(),
+        "length": {r: float(rich.runs["length"][r]) for r in routes},
+        "earliest": rich.sites["earliest"].copy(),
+        "latest": rich.sites["latest"].copy(),
+        "before": rich.peaks["before"].copy(),
+        "after": rich.peaks["after"].copy(),
+        "brought": {r: rich.sums["brought"][r].tolist() for r in routes},
     }
     engine.start(
-        RoutingPlan(tuple(Route(int(rich.type_of[r]), tuple(route)) for r, route in routes.items())), WorkLimit(1)
+        RoutingPlan(tuple(Route(int(rich.runs["type"][r]), tuple(route)) for r, route in routes.items())), WorkLimit(1)
     )
     assert float(tours.costs[0]) == pytest.approx(kept["cost"], rel=1e-9, abs=1e-6)
-    assert rich.available.tolist() == kept["available"].tolist()
+    assert rich.kinds["available"].tolist() == kept["available"].tolist()
     for fresh, (r, route) in enumerate(routes.items()):
-        assert rich.length[fresh] == pytest.approx(kept["length"][r], rel=1e-9, abs=1e-6)
-        assert rich.brought[fresh].tolist() == kept["brought"][r]
+        assert rich.runs["length"][fresh] == pytest.approx(kept["length"][r], rel=1e-9, abs=1e-6)
+        assert rich.sums["brought"][fresh].tolist() == kept["brought"][r]
         nodes = [*route, n + fresh]
         old = [*route, n + r]
         if problem.has_time:
-            assert np.allclose(rich.earliest[nodes], kept["earliest"][old])
-            assert np.allclose(rich.latest[nodes], kept["latest"][old])
+            assert np.allclose(rich.sites["earliest"][nodes], kept["earliest"][old])
+            assert np.allclose(rich.sites["latest"][nodes], kept["latest"][old])
         if rich.flags[1]:
-            assert (rich.peak_before[nodes] == kept["before"][old]).all()
-            assert (rich.peak_after[nodes] == kept["after"][old]).all()
+            assert (rich.peaks["before"][nodes] == kept["before"][old]).all()
+            assert (rich.peaks["after"][nodes] == kept["after"][old]).all()
 
 
 @settings(max_examples=20, deadline=None)

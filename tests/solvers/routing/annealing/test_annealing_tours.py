@@ -85,15 +85,15 @@ def _check(tours, case, matrix):
     assert len(served) == len(set(served))
     for r, route in enumerate(routes):
         assert tours.load[r] == demand[route].sum() <= capacity
-        assert tours.size[r] == len(route)
+        assert tours.routes["size"][r] == len(route)
         for v in [*route, n + r]:
             a, b = min(v, n), min(int(tours.nodes[v]["succ"]), n)
             if route:
                 assert tours.nodes[v]["dsucc"] == pytest.approx(matrix[a, b])
                 assert tours.nodes[tours.nodes[v]["succ"]]["dpred"] == tours.nodes[v]["dsucc"]
-    absent = tours.absent[: tours.counts[N_ABSENT]].tolist()
+    absent = tours.visits["absent"][: tours.counts[N_ABSENT]].tolist()
     assert sorted(absent) == sorted(set(range(n)) - set(served))
-    free = tours.free[: tours.counts[N_FREE]].tolist()
+    free = tours.routes["free"][: tours.counts[N_FREE]].tolist()
     assert sorted(free) == [r for r, route in enumerate(routes) if not route]
     assert tours.costs[COST] == pytest.approx(_cost(routes, case, matrix), rel=1e-9, abs=1e-6)
 
