@@ -68,6 +68,7 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
     n = tours.near.shape[0]
     routes = tours.load.shape[0]
     cost = 0.0
+    c: Any
     for c in range(n):
         nodes[c].route = -1
     at = 0
@@ -76,7 +77,7 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
         nodes[sentinel].route = r
         tours.load[r] = 0
         tours.routes[r].size = 0
-        p = sentinel
+        p: Any = sentinel
         length = 0.0
         if r < ends.shape[0]:
             while at < ends[r]:
@@ -98,6 +99,7 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
         nodes[p].dsucc = d
         nodes[sentinel].pred = p
         nodes[sentinel].dpred = d
+        tours.spoke[r] = max(nodes[sentinel].dsucc, d)
         if p != sentinel:
             count_length(tours.rich, r, d)
             cost += (length + d) * unit_of(tours.rich, r) + fixed_of(tours.rich, tours.given, r)
@@ -164,6 +166,7 @@ def empty_tours(
         visits=visits,
         load=np.zeros(routes, np.int64),
         routes=np.zeros(routes, ROUTE),
+        spoke=np.zeros(routes),
         log=np.zeros(log, LOG),
         todo=np.zeros(2 * n + 16, np.int32),
         key=np.zeros(2 * n + 16),

@@ -12,6 +12,7 @@ from solvers.routing.annealing.build import best_routes, current_routes, load_ro
 from solvers.routing.annealing.kernel import anneal
 from solvers.routing.annealing.tour import BEST_COST, COST, Tours, keep_best
 from solvers.routing.plan import Route, RoutingPlan
+from solvers.stop import Stop
 
 HOT, COLD = 0.7, 0.015
 """Temperatures, in mean distances to the nearest stops."""
@@ -38,9 +39,12 @@ class TourEngine:
     ----------
     mean_removed, longest_string
         Stops that a ruin takes out on average, and of one route at most.
+    hot, cold
+        Temperatures of a whole cooling, in units of `scale`.
 
     """
 
+    hot, cold = HOT, COLD
     mean_removed = 10.0
     longest_string = 10
 
@@ -54,6 +58,10 @@ class TourEngine:
         self.prize = np.where(mandatory, 0.0, tours.penalty)
         self.weight = 1.0
         self.kept: tuple[float, RoutingPlan] | None = None
+
+    def start(self, plan: RoutingPlan | None, stop: Stop) -> None:
+        """Begin from ``plan``, or from a plan of one's own that takes until ``stop`` at most."""
+        raise NotImplementedError
 
     def load(self, routes: Sequence[Sequence[int]] | Sequence[NDArray[np.int32]]) -> None:
         """Begin from ``routes`` of stops; those beyond the number of vehicles are dropped."""
@@ -71,7 +79,7 @@ class TourEngine:
     def _weigh(self, temperature: float) -> None:
         """Let prizes count for more in the hotter half of a cooling."""
         scale = self.scale
-        done = math.log(HOT * scale / temperature) / math.log(HOT / COLD)
+        done = math.log(self.hot * scale / temperature) / math.log(self.hot / self.cold)
         weight = 1.0 + (FIRST_PRIZE_WEIGHT - 1.0) * min(max(1.0 - 2.0 * done, 0.0), 1.0)
         if weight == self.weight:
             return

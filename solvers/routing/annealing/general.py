@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ MATRIX_SITES = 3_000
 MOST_TYPES = 200
 """Vehicle types at most: each insertion looks at all of them."""
 
+HOT_WITH_TIME, COLD_WITH_TIME = 3.0, 0.03
+"""Temperatures where time matters: long routes under wide windows only lose a vehicle when it is hot."""
+
+HOT_OF_TYPES = 0.3
+"""Where vehicles differ and time does not matter: a fleet that heat has spoilt is not found again."""
+
 NEIGHBOURS = 40
 """Near stops of each stop."""
 
@@ -37,6 +44,13 @@ NEAREST = 160
 
 WAIT_WEIGHT, LATE_WEIGHT = 0.2, 1.0
 """What a second of waiting, or of lateness, between two stops counts against a unit of distance (Vidal et al. 2013)."""
+
+
+_OF_STOPS = (
+    *("stop_location", "delivery", "pickup", "shipped", "partner", "service_s", "release_s", "earliest_s", "latest_s"),
+    *("optional", "prize", "compatible", "before", "after"),
+)
+"""Attributes of a problem with one row a stop."""
 
 
 def accepts(problem: RoutingProblem) -> bool:
@@ -56,6 +70,16 @@ def accepts(problem: RoutingProblem) -> bool:
         and len(problem.vehicle_count) <= MOST_TYPES
         and order_is_clear
         and (len(travel.x) <= MATRIX_SITES or travel.metric is not Metric.MATRIX)
+    )
+
+
+def part_of(problem: RoutingProblem, stops: NDArray[np.int64]) -> RoutingProblem:
+    """``problem`` with these of its stops alone, in all arrays that this engine reads; ``data`` stays whole."""
+    return replace(
+        problem,
+        stop_ids=tuple(problem.stop_ids[stop] for stop in stops),
+        **{name: getattr(problem, name)[stops] for name in _OF_STOPS},
+        initial_plan=None,
     )
 
 
@@ -142,18 +166,23 @@ def _records(dtype: np.dtype[Any], shape: tuple[int, ...], **values: Any) -> NDA
     return made
 
 
-def _sites(problem: RoutingProblem, slots: int) -> NDArray[Any]:
+def _places(used: NDArray[np.int64], locations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where ``locations`` stand in the ascending ``used`` ones; -1 stays."""
+    return np.where(locations < 0, -1, np.searchsorted(used, locations))
+
+
+def _sites(problem: RoutingProblem, slots: int, used: NDArray[np.int64]) -> NDArray[Any]:
     """(n + slots,) the stops and, last, the sentinels, which belong to no vehicle type yet."""
     n = problem.n_stops
     sites = np.zeros(n + slots, SITE)
-    sites["leaves"] = sites["arrives"] = np.append(problem.stop_location, np.full(slots, -1))
+    sites["leaves"] = sites["arrives"] = np.append(_places(used, problem.stop_location), np.full(slots, -1))
     sites["service"][:n] = problem.service_s
     sites["opens"][:n], sites["closes"][:n] = problem.earliest_s, problem.latest_s
     sites["delivers"][:n] = problem.delivery.any(axis=1)
     return sites
 
 
-def _kinds(problem: RoutingProblem) -> NDArray[Any]:
+def _kinds(problem: RoutingProblem, used: NDArray[np.int64]) -> NDArray[Any]:
     """(T,) the vehicle types."""
     return _records(
         KIND,
@@ -164,8 +193,8 @@ def _kinds(problem: RoutingProblem) -> NDArray[Any]:
         most_distance=problem.max_distance,
         shift_start=problem.shift_earliest_s,
         shift_end=problem.shift_latest_s,
-        start_site=problem.vehicle_start,
-        end_site=problem.vehicle_end,
+        start_site=_places(used, problem.vehicle_start),
+        end_site=_places(used, problem.vehicle_end),
         available=problem.vehicle_count,
     )
 
@@ -173,17 +202,31 @@ def _kinds(problem: RoutingProblem) -> NDArray[Any]:
 class GeneralEngine(TourEngine):
     """Annealing with every feature of `accepts`."""
 
-    def __init__(self, problem: RoutingProblem, seed: int, *, matrix_sites: int = MATRIX_SITES) -> None:
+    def __init__(
+        self,
+        problem: RoutingProblem,
+        seed: int,
+        *,
+        stops: NDArray[np.int64] | None = None,
+        vehicles: NDArray[np.int64] | None = None,
+        matrix_sites: int = MATRIX_SITES,
+    ) -> None:
+        """``stops``: only these, of a part of the problem; ``vehicles``: no more than so many of each type, (t,)."""
+        if stops is not None:
+            problem = part_of(problem, stops)
+        if vehicles is not None:
+            problem = replace(problem, vehicle_count=vehicles)
         self.problem = problem
         travel = problem.profiles[int(problem.vehicle_profile[0])]
         n, types = problem.compatible.shape
         dimensions = len(problem.dimensions)
         self.slots = min(n, int(np.minimum(problem.vehicle_count, n).sum()))
         size = n + self.slots
-        everywhere = np.arange(len(travel.x))
+        used = np.unique(np.concatenate([problem.stop_location, problem.vehicle_start, problem.vehicle_end]))
+        used = used[used >= 0]
         matrix = np.zeros((0, 0))
-        if len(everywhere) <= matrix_sites:
-            matrix = np.asarray(travel.distance_matrix(everywhere, everywhere), np.float64)
+        if len(used) <= matrix_sites:
+            matrix = np.asarray(travel.distance_matrix(used, used), np.float64)
         times = travel.durations_s
         alone = _alone(problem, travel)
         possible = np.where(np.isfinite(alone), alone, 0.0)
@@ -195,12 +238,12 @@ class GeneralEngine(TourEngine):
         rich = Rich(
             flags=np.array(flags, np.int64),
             speed=np.array([float(travel.speed)]),
-            points=_points(travel),
-            time_matrix=np.zeros((0, 0)) if times is None else times.copy(),
-            sites=_sites(problem, self.slots),
+            points=_points(travel)[used],
+            time_matrix=np.zeros((0, 0)) if times is None else times[np.ix_(used, used)],
+            sites=_sites(problem, self.slots, used),
             amounts=_records(AMOUNT, (n, dimensions), brings=problem.delivery, takes=problem.pickup),
             pairs=_records(PAIR, (n, types), alone=alone, compatible=problem.compatible),
-            kinds=_kinds(problem),
+            kinds=_kinds(problem, used),
             capacity=problem.capacity.copy(),
             runs=runs,
             sums=np.zeros((self.slots, dimensions), SUM),
@@ -225,7 +268,11 @@ class GeneralEngine(TourEngine):
         )
         tours.near_length[:] = lengths
         tours.visits["depot_length"] = _depot_lengths(problem, travel)
-        super().__init__(tours, ~problem.optional, 1.0)
+        super().__init__(tours, ~problem.optional, 1.0, stops)
+        if problem.has_time:
+            self.hot, self.cold = HOT_WITH_TIME, COLD_WITH_TIME
+        elif types > 1:
+            self.hot = HOT_OF_TYPES
 
     def start(self, plan: RoutingPlan | None, stop: Stop) -> None:
         """Begin from ``plan``, or from savings and insertion."""

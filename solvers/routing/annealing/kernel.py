@@ -19,10 +19,11 @@ def anneal(tours, iterations, temperature, mean_removed, max_string):  # type: i
     costs, rng = tours.costs, tours.rng
     for _ in range(iterations):
         before = costs[COST]
+        limit = before - temperature * math.log(1.0 - uniform(rng))
         seed = below(rng, n)
         ruin(tours, seed, mean_removed, max_string)
-        recreate(tours, seed)
-        if is_valid(tours.rich, tours) and costs[COST] < before - temperature * math.log(1.0 - uniform(rng)):
+        recreate(tours, seed, limit)
+        if costs[COST] < limit and is_valid(tours.rich, tours):
             commit(tours)
             if costs[COST] < costs[BEST_COST] - 1e-9 * (1.0 + abs(costs[BEST_COST])):
                 keep_best(tours)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.routing.annealing.capacity import CapacityEngine
-from solvers.routing.annealing.schedule import Cooling, Trace, timed
+from solvers.routing.annealing.schedule import Cooling, Share, Trace, timed
 from solvers.routing.data import Metric
 from solvers.routing.problem import RoutingProblem
 from solvers.stop import Stop
@@ -64,20 +64,6 @@ class PartDone:
     now: Routes
     best: Routes
     iterations: int
-
-
-@dataclass(frozen=True)
-class _Share:
-    """A stop that comes when so much of another's time is left, for one of several parts in a row."""
-
-    stop: Stop
-    until_s: float
-
-    def __call__(self) -> bool:
-        return self.stop() or self.stop.remaining_s() <= self.until_s
-
-    def remaining_s(self) -> float:
-        return max(0.0, self.stop.remaining_s() - self.until_s)
 
 
 def accepts(problem: object) -> bool:
@@ -149,7 +135,7 @@ def anneal_part(problem: RoutingProblem, part: Part, stop: Stop) -> PartDone:
         mine = [part.routes[r] for r in piece]
         size = sum(len(route) for route in mine)
         left -= size
-        share = _Share(stop, total_s * left / max(stops, 1))
+        share = Share(stop, total_s * left / max(stops, 1))
         spare = part.spare // len(pieces) + (number < part.spare % len(pieces))
         if size < 2 or share():
             now += mine
@@ -165,7 +151,7 @@ def anneal_part(problem: RoutingProblem, part: Part, stop: Stop) -> PartDone:
         trace = Trace()
         for _ in timed(engine, Cooling(part.hot, part.cold, 1), share, trace):
             pass
-        iterations += sum(int(count) for count, _ in trace.segments)
+        iterations += trace.iterations
         now += engine.current_routes()
         best += engine.routes()
     return PartDone(now, best, iterations)

@@ -49,7 +49,8 @@ LOG = np.dtype(
     [
         ("node", np.int32),  # the visit ...
         ("pred", np.int32),  # ... after which node it was, or INSERTED, or RETYPED for a route
-        ("length", np.float64),  # the edge that an insertion broke
+        ("length", np.float64),  # the edge that an insertion broke, or the edge before a removed visit ...
+        ("after", np.float64),  # ... and the one after it
     ]
 )
 """One operation of the undo log."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
-from solvers.routing.annealing.rich import HAS_TIME
+from solvers.routing.annealing.rich import HAS_TIME, SEVERAL_TYPES
 from solvers.routing.annealing.rich_recreate import BLINK_RATE, FEW_ROUTES, insert_best_rich, open_rich
-from solvers.routing.annealing.tour import BLINK_IN, N_ABSENT, N_FREE, N_LOG, N_RUINED, distance, put_after
+from solvers.routing.annealing.tour import BLINK_IN, COST, N_ABSENT, N_FREE, N_LOG, N_RUINED, distance, put_after
 
 FEW_OTHERS = 10
 """Absent visits tried at most beside those that the ruin took out."""
@@ -59,11 +61,11 @@ def order_absent(tours, seed, others):  # type: ignore[no-untyped-def]
             todo[count] = seed
             count += 1
         for i in range(tours.near.shape[1]):
-            j = np.int64(tours.near[seed, i])
+            visit = np.int64(tours.near[seed, i])
             if count >= removed + others:
                 break
-            if tours.nodes[j].route < 0:
-                todo[count] = j
+            if tours.nodes[visit].route < 0:
+                todo[count] = visit
                 count += 1
     rule = below(rng, _rules(tours.rich))
     for i in range(count):
@@ -96,7 +98,7 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
     n, k_near = near.shape
     room = tours.given[0].capacity - nodes[c].demand
     best = tours.visits[c].penalty
-    at = -1
+    at: Any = -1
     alone = 2.0 * tours.visits[c].depot_length + tours.given[0].fixed
     if counts[N_FREE] > 0 and alone < best and room >= 0:
         best = alone
@@ -139,25 +141,33 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
             if cost < best:
                 best = cost
                 at = other if i & 1 else i_near
+    counts[BLINK_IN] = blink_in
     # Long edges to the depot pass near visits that neither of their ends is near to.
     to_depot = tours.visits[c].depot_length
-    used = counts[N_FREE]
-    few = load.shape[0] - used <= FEW_ROUTES
-    for i in range(load.shape[0] - used if few else counts[N_RUINED]):
-        r = np.int64(tours.routes[used + i].free if few else tours.routes[i].ruined)
-        if load[r] > room or tours.routes[r].size == 0:
-            continue
-        sentinel = n + r
-        cost = to_depot + distance(tours, c, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
-        if cost < best:
-            best = cost
-            at = sentinel
-        p = np.int64(nodes[sentinel].pred)
-        cost = to_depot + distance(tours, c, p) - nodes[sentinel].dpred
-        if cost < best:
-            best = cost
-            at = p
-    counts[BLINK_IN] = blink_in
+    least = to_depot + near_length[c, k_near - 1] if k_near > 0 else to_depot
+    routes = load.shape[0] - counts[N_FREE]
+    few = routes <= FEW_ROUTES
+    hits = 0
+    if few:
+        for k in range(load.shape[0]):
+            hits += tours.spoke[k] > least - best
+    else:
+        hits = routes = counts[N_RUINED]
+    if hits > 0:
+        for i in range(routes):
+            r = np.int64(tours.routes[counts[N_FREE] + i].free if few else tours.routes[i].ruined)
+            if tours.spoke[r] <= least - best or load[r] > room or tours.routes[r].size == 0:
+                continue
+            sentinel = n + r
+            cost = to_depot + distance(tours, c, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
+            if cost < best:
+                best = cost
+                at = sentinel
+            p = np.int64(nodes[sentinel].pred)
+            cost = to_depot + distance(tours, c, p) - nodes[sentinel].dpred
+            if cost < best:
+                best = cost
+                at = p
     if at >= 0:
         put_after(tours, c, at)
 
@@ -180,8 +190,16 @@ def _open(rich, tours, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def recreate(tours, seed):  # type: ignore[no-untyped-def]
-    """Insert the absent visits one by one, each at its best place now.
+def may_give_up(rich):  # type: ignore[no-untyped-def]
+    """Whether nothing but insertions changes the cost."""
+    if rich is None:
+        return True
+    return not rich.flags[SEVERAL_TYPES]
+
+
+@kernel
+def recreate(tours, seed, limit):  # type: ignore[no-untyped-def]
+    """Insert the absent visits one by one, each at its best place now; give up once the cost is sure to pass ``limit``.
 
     Where visits stay out for their prize, a route that pays only with many of them is now and then opened for one.
     """
@@ -191,8 +209,15 @@ def recreate(tours, seed):  # type: ignore[no-untyped-def]
     if opens:
         _open(tours.rich, tours, seed)
     shake_types(tours.rich, tours)
+    # Inserting a visit saves its penalty at most, where its detour costs nothing.
+    saved = 0.0
+    for i in range(count):
+        saved += tours.visits[tours.todo[i]].penalty
     for i in range(count):
         c = np.int64(tours.todo[i])
+        if tours.costs[COST] - saved > limit and may_give_up(tours.rich):
+            return
+        saved -= tours.visits[c].penalty
         if tours.nodes[c].route < 0:  # a near one may be a removed one too
             _insert(tours.rich, tours, c)
     settle_types(tours.rich, tours)

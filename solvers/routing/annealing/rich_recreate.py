@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,9 @@ def _fits(tours, rich, c, p, s, r, before, after):  # type: ignore[no-untyped-de
 def _try(tours, rich, c, p, r, unit, best):  # type: ignore[no-untyped-def]
     """Cost of visit ``c`` after node ``p`` of route ``r`` if below ``best`` and possible, else ``best``."""
     s = np.int64(tours.nodes[p].succ)
+    sites = rich.sites
+    if rich.flags[HAS_TIME] and (sites[p].earliest > sites[c].closes or sites[c].opens > sites[s].latest):
+        return best  # whatever the way: nothing has to be measured
     before, after = distance(tours, p, c), distance(tours, c, s)
     cost = unit * (before + after - tours.nodes[p].dsucc)
     if cost < best and _fits(tours, rich, c, p, s, r, before, after):
@@ -117,7 +121,7 @@ def insert_best_rich(tours, rich, c):  # type: ignore[no-untyped-def]
     nodes, counts, near = tours.nodes, tours.counts, tours.near
     n, k_near = near.shape
     best = tours.visits[c].penalty
-    at = -1
+    at: Any = -1
     new_type = -1
     if counts[N_FREE] > 0:
         for kind in range(rich.kinds.shape[0]):

@@ -3,7 +3,8 @@
 A run is a sequence of segments, each some iterations at one temperature. Under a clock a segment lasts a fixed fraction
 of the time, and how many iterations that was is written down; a replay reads it instead of a clock. Within a segment
 the kernel runs in short blocks, between which the stop is asked; where blocks end changes nothing, because the
-temperature is constant and all state lives in the kernel's arrays.
+temperature is constant and all state lives in the kernel's arrays. A segment of no iterations stands for the next
+region.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 from solvers.stop import Stop
 
-TRACE_VERSION = 1
+TRACE_VERSION = 2
 
 BLOCK_S = 0.008
 """Time between two questions to the stop that is aimed for, in seconds."""
@@ -35,6 +36,14 @@ class Engine(Protocol):
 
     def run(self, iterations: int, temperature: float) -> None:
         """Anneal on from where the last call ended."""
+        ...
+
+
+class RegionalEngine(Engine, Protocol):
+    """One that may go on with a part of its problem."""
+
+    def next_region(self) -> None:
+        """Anneal another region from now on."""
         ...
 
 
@@ -76,6 +85,15 @@ class Trace:
         if iterations > 0:
             self.segments.append([iterations, temperature])
 
+    def add_region(self) -> None:
+        """Note that what follows is another region's (`solvers.routing.annealing.regions`)."""
+        self.segments.append([0, 0.0])
+
+    @property
+    def iterations(self) -> int:
+        """Of all segments."""
+        return int(sum(iterations for iterations, _ in self.segments))
+
     def to_json(self) -> dict[str, Any]:
         return {"version": TRACE_VERSION, "segments": self.segments}
 
@@ -92,9 +110,26 @@ class Trace:
         if trace.get("version") != TRACE_VERSION:
             raise ValueError(f"control trace has version {trace.get('version')!r}; allowed: {TRACE_VERSION}")
         segments = [(int(iterations), float(temperature)) for iterations, temperature in trace["segments"]]
-        if any(iterations < 1 or not temperature > 0 for iterations, temperature in segments):
+        if any(
+            (iterations or temperature) and (iterations < 1 or not temperature > 0)
+            for iterations, temperature in segments
+        ):
             raise ValueError("control trace has a segment without iterations or temperature")
         return segments
+
+
+@dataclass(frozen=True)
+class Share:
+    """A stop that comes when so much of another's time is left, for one of several things in a row."""
+
+    stop: Stop
+    until_s: float
+
+    def __call__(self) -> bool:
+        return self.stop() or self.stop.remaining_s() <= self.until_s
+
+    def remaining_s(self) -> float:
+        return max(0.0, self.stop.remaining_s() - self.until_s)
 
 
 class Pace:
@@ -117,16 +152,16 @@ class Pace:
         return iterations
 
 
-def timed(engine: Engine, cooling: Cooling, stop: Stop, trace: Trace) -> Iterator[None]:
+def timed(engine: Engine, cooling: Cooling, stop: Stop, trace: Trace, segments: int = SEGMENTS) -> Iterator[None]:
     """One cooling over all the time that ``stop`` leaves; yields after each segment."""
     pace = Pace(stop)
     total_s = pace.remaining_s
     stopped = False
-    for segment in range(SEGMENTS):
-        temperature = cooling.at((segment + 0.5) / SEGMENTS)
-        until_s = total_s * (1.0 - (segment + 1) / SEGMENTS)
+    for segment in range(segments):
+        temperature = cooling.at((segment + 0.5) / segments)
+        until_s = total_s * (1.0 - (segment + 1) / segments)
         done = 0
-        while not stopped and (pace.remaining_s > until_s or segment == SEGMENTS - 1):
+        while not stopped and (pace.remaining_s > until_s or segment == segments - 1):
             stopped = stop()
             if not stopped:
                 done += pace.run(engine, temperature, 2**40)
@@ -158,10 +193,12 @@ def worked(engine: Engine, cooling: Cooling, stop: Stop, trace: Trace) -> Iterat
         work *= 2
 
 
-def replayed(engine: Engine, segments: list[tuple[int, float]], stop: Stop) -> Iterator[None]:
+def replayed(engine: RegionalEngine, segments: list[tuple[int, float]], stop: Stop) -> Iterator[None]:
     """Repeat the segments of an earlier run; yields after each."""
     pace = Pace(stop)
     for iterations, temperature in segments:
+        if not iterations:
+            engine.next_region()
         done = 0
         while done < iterations:
             if stop():

@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from solvers.routing.annealing import general
 from solvers.routing.annealing.capacity import CapacityEngine
-from solvers.routing.annealing.engine import COLD, HOT
-from solvers.routing.annealing.schedule import Cooling, Trace, replayed, timed, worked
+from solvers.routing.annealing.engine import TourEngine
+from solvers.routing.annealing.regions import Regions, cooled
+from solvers.routing.annealing.schedule import Trace, replayed, worked
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
 from solvers.strategy import Candidate, Context
@@ -21,12 +25,12 @@ WORK_PER_STOP = 200
 class Annealing:
     """Simulated annealing over ruin and recreate (Christiaens and Vanden Berghe 2020), at any size.
 
-    Deterministic in (problem, seed, incumbent, control trace). A run under a clock cools over all the time that is
-    left, and its last candidate carries the trace that repeats it without one.
+    Deterministic in (problem, seed, incumbent, control trace). A run under a clock uses all the time that is left, and
+    its last candidate carries the trace that repeats it without one.
     """
 
     name = "annealing"
-    version = "1"
+    version = "2"
 
     def accepts(self, problem: Any) -> bool:
         """Whether every feature that ``problem`` uses is honoured."""
@@ -35,8 +39,15 @@ class Annealing:
     def candidates(self, problem: RoutingProblem, context: Context[RoutingPlan]) -> Iterator[Candidate[RoutingPlan]]:
         """Improving candidates until the time is over. See `solvers.strategy.Strategy`."""
         plain = CapacityEngine.accepts(problem)
-        engine = CapacityEngine(problem, context.seed) if plain else general.GeneralEngine(problem, context.seed)
-        engine.start(_first_plan(problem, context.incumbent), context.stop)
+        whole = CapacityEngine(problem, context.seed) if plain else general.GeneralEngine(problem, context.seed)
+        whole.start(_first_plan(problem, context.incumbent), context.stop)
+
+        def part(seed: int, stops: NDArray[np.int64], vehicles: NDArray[np.int64]) -> TourEngine:
+            if plain:
+                return CapacityEngine(problem, seed, stops=stops, vehicles=int(vehicles[0]))
+            return general.GeneralEngine(problem, seed, stops=stops, vehicles=vehicles)
+
+        engine = Regions(problem, whole, part, context.seed)
         told = math.inf
         trace = Trace()
 
@@ -56,16 +67,16 @@ class Annealing:
             segments = Trace.segments_of(context.control_trace)
             trace.segments = [[iterations, temperature] for iterations, temperature in segments]
             steps = replayed(engine, segments, context.stop)
+        elif math.isfinite(context.stop.remaining_s()):
+            steps = cooled(engine, context.stop, trace)
         else:
-            scale = engine.scale
-            cooling = Cooling(HOT * scale, COLD * scale, 20_000 + WORK_PER_STOP * problem.n_stops)
-            steps = (timed if math.isfinite(context.stop.remaining_s()) else worked)(
-                engine, cooling, context.stop, trace
-            )
+            work = 20_000 + WORK_PER_STOP * problem.n_stops
+            steps = worked(engine, engine.cooling(work), context.stop, trace)
         for _ in steps:
             if engine.best_objective < told:
                 told = engine.best_objective
                 yield candidate(last=False)
+        engine.close()
         if engine.best_objective < math.inf:
             yield candidate(last=True)
 

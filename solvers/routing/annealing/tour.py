@@ -62,6 +62,7 @@ class Tours(NamedTuple):
     visits: Any  # VISIT[n]
     load: NDArray[np.int64]  # [R]
     routes: Any  # ROUTE[R]
+    spoke: NDArray[np.float64]  # [R] the longer one of a route's edges to its depot; 0 for an empty route
     log: Any  # LOG: undo log
     todo: NDArray[np.int32]  # visits to insert, in order
     key: NDArray[np.float64]  # their sorting keys
@@ -137,6 +138,14 @@ def distance(tours, a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _measure_spokes(tours, p, s, r):  # type: ignore[no-untyped-def]
+    """Note what an edge between ``p`` and ``s`` has changed."""
+    sentinel = tours.near.shape[0] + r
+    if sentinel in (p, s):
+        tours.spoke[r] = max(tours.nodes[sentinel].dsucc, tours.nodes[sentinel].dpred)
+
+
+@kernel
 def _unlink(tours, c, p, s, r, d):  # type: ignore[no-untyped-def]
     """Take visit ``c`` from between ``p`` and ``s``, which are ``d`` apart, and count it as absent."""
     nodes, counts = tours.nodes, tours.counts
@@ -146,6 +155,7 @@ def _unlink(tours, c, p, s, r, d):  # type: ignore[no-untyped-def]
     nodes[p].dsucc = d
     nodes[s].dpred = d
     nodes[c].route = -1
+    _measure_spokes(tours, p, s, r)
     tours.load[r] -= nodes[c].demand
     tours.routes[r].size -= 1
     if tours.routes[r].size == 0:
@@ -176,6 +186,7 @@ def _link(tours, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
     nodes[p].dsucc = before
     nodes[s].pred = c
     nodes[s].dpred = after
+    _measure_spokes(tours, p, s, r)
     if tours.routes[r].size == 0:
         counts[N_FREE] -= 1
         vehicle_out(tours.rich, r)
@@ -196,6 +207,8 @@ def take_out(tours, c):  # type: ignore[no-untyped-def]
     k = counts[N_LOG]
     tours.log[k].node = c
     tours.log[k].pred = p
+    tours.log[k].length = nodes[c].dpred
+    tours.log[k].after = nodes[c].dsucc
     counts[N_LOG] = k + 1
     d = distance(tours, p, s) if p != s else 0.0
     delta = (d - nodes[c].dpred - nodes[c].dsucc) * unit_of(tours.rich, r) + tours.visits[c].penalty
@@ -253,6 +266,7 @@ def _change_type(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     nodes[first].dpred = out
     nodes[sentinel].dpred = back
     nodes[last].dsucc = back
+    tours.spoke[r] = max(out, back)
 
 
 @kernel
@@ -282,7 +296,7 @@ def undo(tours):  # type: ignore[no-untyped-def]
                 type_from_log(tours.rich, k, p, r)
         else:
             s, r = np.int64(nodes[p].succ), np.int64(nodes[p].route)
-            _link(tours, c, p, s, r, distance(tours, p, c), distance(tours, c, s))
+            _link(tours, c, p, s, r, tours.log[k].length, tours.log[k].after)
         touched = touch(tours.rich, touched, r)
     refresh_touched(tours.rich, nodes, n, touched)
     counts[N_LOG] = 0

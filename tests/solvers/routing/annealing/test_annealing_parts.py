@@ -92,7 +92,7 @@ def test_rounds_lead_to_a_feasible_plan_that_is_cheaper_even_when_parts_get_lost
     rounds = Rounds(problem, first, 1, 12.0)
     best, elapsed, turns = math.inf, 0.0, 0
     while todo := rounds.begin(2, elapsed):
-        done = [anneal_part(problem, part, _deadline(150)) for part in todo]
+        done = [anneal_part(problem, part, _deadline(2_000)) for part in todo]
         if lost and turns % 2:
             done[0] = None
         plan = rounds.end(done)

@@ -82,4 +82,4 @@ def test_impossible_coolings_are_refused(hot, cold, work):
 
 def test_a_malformed_trace_is_refused():
     with pytest.raises(ValueError, match="without iterations"):
-        Trace.segments_of({"version": 1, "segments": [[0, 1.0]]})
+        Trace.segments_of({"version": 2, "segments": [[0, 1.0]]})

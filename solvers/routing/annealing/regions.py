@@ -1,0 +1,183 @@
+"""A plan improved region by region: some neighbouring routes are annealed again, and kept where that was better.
+
+One long cooling decides everything at once: a run that is lucky in one corner and unlucky in another is mediocre in
+both. Annealed apart, each corner keeps the better one of what it was and what it became, so that luck adds up (the idea
+of POPMUSIC: Taillard and Voss 2002, and of the decompositions in Santini, Schneider, Vidal and Vigo 2023).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvers.routing.annealing.engine import TourEngine
+from solvers.routing.annealing.schedule import Cooling, Share, Trace, timed
+from solvers.routing.plan import Route, RoutingPlan
+from solvers.routing.problem import RoutingProblem
+from solvers.stop import Never, Stop
+
+LEAST_STOPS, MOST_STOPS = 100, 300
+"""Size of a region, drawn anew for each."""
+
+FIRST_WORK = 1_400
+"""Iterations per stop of the first cooling, over the whole problem."""
+
+FIRST_SHARE = 0.6
+"""Where the first cooling would take more than this part of the time, it takes all of it."""
+
+REGION_WORK = 1_000
+"""Iterations per stop of a region."""
+
+REGION_HEAT, REGION_COLD = 0.5, 0.03
+"""Temperatures of a region: so much of the whole problem's first one, hot enough to leave the valley that the region is
+in, and at the end so many mean distances to the nearest stops."""
+
+SEGMENTS = 40
+"""Segments of a region's cooling."""
+
+SPARE = 2
+"""Unused vehicles of each type that a region may use beside its own."""
+
+PROBE = 2_000
+"""Iterations that tell how fast the engine is."""
+
+MakeEngine = Callable[[int, NDArray[np.int64], NDArray[np.int64]], TourEngine]
+"""An engine for a seed, these stops, and so many vehicles of each type."""
+
+
+class Regions:
+    """Drives as the engine that it begins with, until `next_region` goes on with a part of the best plan.
+
+    Parameters
+    ----------
+    problem
+        What is being solved.
+    engine
+        An engine over all of it, with a plan.
+    make
+        Makes engines for parts of it.
+    seed
+        All chance comes from it.
+
+    """
+
+    def __init__(self, problem: RoutingProblem, engine: TourEngine, make: MakeEngine, seed: int) -> None:
+        self.problem, self._whole, self._make = problem, engine, make
+        self._rng = np.random.default_rng([seed, 1])
+        self._engine = engine
+        self._plan: RoutingPlan | None = None
+        self._objective = math.inf
+        self._chosen: set[int] = set()
+        self._before = math.inf
+
+    @property
+    def scale(self) -> float:
+        """Mean cost of the way to a near stop: what temperatures are measured in."""
+        return self._whole.scale
+
+    def cooling(self, work: int = 1) -> Cooling:
+        """Of the whole problem, as `Cooling`."""
+        return Cooling(self._whole.hot * self.scale, self._whole.cold * self.scale, work)
+
+    @property
+    def stops(self) -> int:
+        """Stops of what is being annealed."""
+        return len(self._engine.mandatory)
+
+    @property
+    def best_objective(self) -> float:
+        """Objective of the best plan, without what a region that is under way has found."""
+        return self._whole.best_objective if self._plan is None else self._objective
+
+    def plan(self) -> RoutingPlan:
+        """The best plan, as `best_objective`."""
+        return self._whole.plan() if self._plan is None else self._plan
+
+    def run(self, iterations: int, temperature: float) -> None:
+        """As `TourEngine.run`."""
+        self._engine.run(iterations, temperature)
+
+    def next_region(self) -> None:
+        """Keep the last region where it is better, and begin another one."""
+        self.close()
+        if self._plan is None:
+            self._plan, self._objective = self._whole.plan(), self._whole.best_objective
+        routes = self._plan.routes
+        chosen, stops = self._choose(routes)
+        unused = self.problem.vehicle_count.copy()
+        np.subtract.at(unused, [route.vehicle_type for route in routes], 1)
+        vehicles = np.minimum(unused, SPARE)
+        np.add.at(vehicles, [routes[r].vehicle_type for r in chosen], 1)
+        self._engine = self._make(int(self._rng.integers(2**62)), stops, vehicles)
+        self._engine.start(RoutingPlan(tuple(routes[r] for r in chosen)), Never())
+        self._chosen, self._before = set(chosen), self._engine.best_objective
+
+    def close(self) -> None:
+        """Keep the region under way where it is better; the engine goes on with it all the same."""
+        if self._plan is None or not self._chosen:
+            return
+        now = self._engine.best_objective
+        if now < self._before:
+            rest = [route for r, route in enumerate(self._plan.routes) if r not in self._chosen]
+            self._plan = RoutingPlan((*rest, *self._engine.plan().routes))
+            self._objective += now - self._before
+        self._chosen = set()
+
+    def _choose(self, routes: tuple[Route, ...]) -> tuple[list[int], NDArray[np.int64]]:
+        """Numbers of the routes that come near a random stop, and their stops with the absent ones among them."""
+        problem, n = self.problem, self.problem.n_stops
+        size = int(self._rng.integers(LEAST_STOPS, MOST_STOPS + 1))
+        route_of = np.full(n, -1)
+        for r, route in enumerate(routes):
+            route_of[list(route.visits)] = r
+        centre = problem.stop_location[self._rng.integers(n)]
+        travel = problem.profiles[int(problem.vehicle_profile[0])]
+        far = travel.distance(np.full(n, centre), problem.stop_location)
+        chosen: dict[int, None] = {}
+        absent, count = [], 0
+        for stop in np.argsort(far, kind="stable").tolist():
+            if count >= size:
+                break
+            r = int(route_of[stop])
+            if r < 0:
+                absent.append(stop)
+                count += 1
+            elif r not in chosen:
+                chosen[r] = None
+                count += len(routes[r].visits)
+        stops = [stop for r in chosen for stop in routes[r].visits] + absent
+        return list(chosen), np.array(sorted(stops), np.int64)
+
+
+def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
+    """Under a clock: one cooling of the whole problem, then regions until the stop; yields now and then.
+
+    All the time goes into the one cooling where it is not enough for more.
+    """
+    whole = regions.cooling()
+    total_s = stop.remaining_s()
+    regions.run(PROBE, whole.hot)
+    trace.add(PROBE, whole.hot)
+    seconds = max(total_s - stop.remaining_s(), 1e-6) / PROBE
+    total_s = stop.remaining_s()
+    first_s = FIRST_WORK * regions.stops * seconds
+    if first_s > FIRST_SHARE * total_s:
+        first_s = total_s
+    yield from timed(regions, whole, Share(stop, total_s - first_s), trace)
+    while not stop():
+        if not math.isfinite(regions.best_objective):  # nothing to begin a region from
+            yield from timed(regions, whole, stop, trace)
+            return
+        regions.next_region()
+        trace.add_region()
+        left_s, done = stop.remaining_s(), trace.iterations
+        region_s = REGION_WORK * regions.stops * seconds
+        if left_s < 1.5 * region_s:
+            region_s = left_s
+        cooling = Cooling(REGION_HEAT * whole.hot, REGION_COLD * regions.scale, 1)
+        yield from timed(regions, cooling, Share(stop, left_s - region_s), trace, SEGMENTS)
+        if trace.iterations > done:
+            seconds = (left_s - stop.remaining_s()) / (trace.iterations - done)
