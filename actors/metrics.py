@@ -28,6 +28,9 @@ class Metrics:
         self.queue_length = Gauge(
             "isinglass_queue_length", "Jobs that wait for a worker", multiprocess_mode="mostrecent"
         )
+        self.gateway_lag_seconds = Gauge(
+            "isinglass_gateway_lag_seconds", "How late a gateway's event loop runs", multiprocess_mode="livemax"
+        )
         self.insurance_seconds = Histogram(
             "isinglass_insurance_seconds", "Quick heuristic in the gateway", ["kind"], buckets=_SECONDS
         )

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     SCHEDULER_UNREACHABLE = "SCHEDULER_UNREACHABLE"
     COORDINATOR_UNREACHABLE = "COORDINATOR_UNREACHABLE"
     STORE_UNREACHABLE = "STORE_UNREACHABLE"
+    GATEWAY_OVERLOADED = "GATEWAY_OVERLOADED"
 
     # Strategies.
     STRATEGY_FAILED = "STRATEGY_FAILED"
@@ -99,6 +100,7 @@ _MEANINGS: dict[Reason, str] = {
     Reason.SCHEDULER_UNREACHABLE: "the scheduler did not answer in time",
     Reason.COORDINATOR_UNREACHABLE: "no coordinator answered in time",
     Reason.STORE_UNREACHABLE: "the store did not answer in time",
+    Reason.GATEWAY_OVERLOADED: "more requests came than could be solved in time, so the quick heuristic answered",
     Reason.STRATEGY_FAILED: "a strategy raised an error",
     Reason.STRATEGY_REFUSES: "the strategy does not honour a feature that the problem uses",
     Reason.NO_STRATEGY: "no strategy accepts the problem",

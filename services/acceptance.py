@@ -24,6 +24,7 @@ from actors.store_threads import in_store
 from backends.config import backends_from_tables
 from federation.admission import admit_tenant
 from federation.policy import Policy, Profile
+from federation.pressure import Relief
 from federation.settings import settings_from_table
 from services.background import Background, result_of
 from services.convert.common import policy_from_message, policy_to_json
@@ -48,7 +49,8 @@ class Accepted:
 
     ``coordinator``: who it was leased to as it was accepted; empty when nobody waits for it. ``store_s``: how long
     storing it took. ``call``: the coordinator's answer to come, where it was asked while the job was being stored, by
-    the name of ``drawn_id``. ``recalling``: a plan prepared in advance, where the problem may have one.
+    the name of ``drawn_id``. ``recalling``: a plan prepared in advance, where the problem may have one. ``relief``:
+    what the request is spared, because too many came.
     """
 
     kind: ServiceKind
@@ -64,6 +66,7 @@ class Accepted:
     call: Any = None
     drawn_id: str = ""
     recalling: Future[Recalled | None] | None = None
+    relief: Relief = Relief.NOTHING
 
 
 class Acceptance:

@@ -43,6 +43,16 @@ class Fallback:
     def __init__(self, settings: Settings, store: Store, background: Background) -> None:
         self._settings, self._store, self._background = settings, store, background
 
+    @staticmethod
+    async def has_plan(accepted: Accepted) -> bool:
+        """Whether the quick heuristic finds a plan before it has to take over."""
+        left_s = max(0.0, accepted.guard_at_s - time.monotonic())
+        try:
+            insured = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(accepted.insurance)), left_s)
+        except TimeoutError:
+            return False
+        return insured.plan is not None
+
     async def answer(self, accepted: Accepted, reason: Reason) -> Any:
         """The insurance plan as the answer, committed under a lease of our own while the deadline allows."""
         reply_by_s = accepted.received_s + accepted.order.policy.deadline_s

@@ -16,10 +16,12 @@ from actors import logs
 from actors.messages import Outcome, SolveOrder, Stored
 from actors.names import actor, coordinator_name
 from actors.settings import Settings
+from federation.pressure import Pressure, Relief
 from federation.reasons import Reason
 from services.acceptance import Acceptance, Accepted
 from services.background import Background, result_of
 from services.fallback import Fallback
+from services.lag import deadline_s, watch_lag
 from services.responses import Draft, built, drafted, partial, stored_response
 from solvers.errors import JobError
 from store.jobs import Job
@@ -40,6 +42,7 @@ class Solving:
         self._background = Background()
         self._acceptance = Acceptance(settings, store, known_backends, self._background)
         self._fallback = Fallback(settings, store, self._background)
+        self._pressure = Pressure()
         self._turn = itertools.count()
 
     async def accept(
@@ -54,7 +57,14 @@ class Solving:
         """As `Acceptance.accept`, for the coordinator whose turn it is where the caller waits (``awaited``).
 
         An answer that is not ``streamed`` is asked for while the job is being stored, where that can be.
+
+        Raises
+        ------
+        TooBusy
+            Also where the caller waits and this process is too far behind to answer by the deadline.
+
         """
+        relief = self._pressure.relief(deadline_s(request)) if awaited else Relief.NOTHING
         coordinator = self._next_coordinator() if awaited else ""
 
         handed: list[str] = []
@@ -66,7 +76,7 @@ class Solving:
             except (RayError, ValueError):  # no such actor just now: asked again once the job is stored
                 return None
 
-        early = hand_over if awaited and not streamed else None
+        early = hand_over if awaited and not streamed and relief is Relief.NOTHING else None
         try:
             accepted = await self._acceptance.accept(principal, kind_name, request, correlation_id, coordinator, early)
         except asyncio.CancelledError:  # the client went away at once: nobody tells the coordinator any more
@@ -75,7 +85,7 @@ class Solving:
             raise
         if accepted.call is not None:
             self._tell_stored(accepted)
-        return accepted
+        return replace(accepted, relief=relief)
 
     def _tell_stored(self, accepted: Accepted) -> None:
         """Tell the coordinator that a pending order's job is stored, or, where the store failed, to give it up."""
@@ -93,7 +103,7 @@ class Solving:
 
     def upkeep(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs as long as the gateway does."""
-        return self._acceptance.watch_scheduler(), self._fallback.end_abandoned()
+        return self._acceptance.watch_scheduler(), self._fallback.end_abandoned(), watch_lag(self._pressure)
 
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         """As `Background.spawn`."""
@@ -118,7 +128,10 @@ class Solving:
 
     async def _fresh_answer(self, accepted: Accepted) -> Any:
         try:
-            outcome, reason, draft = await self._coordinated(accepted)
+            if accepted.relief is Relief.SOLVERS and await self._fallback.has_plan(accepted):
+                outcome, reason, draft = None, Reason.GATEWAY_OVERLOADED, None
+            else:
+                outcome, reason, draft = await self._coordinated(accepted)
         except asyncio.CancelledError:  # the client went away: a synchronous job ends with it
             self._background.spawn(self._cancel(accepted.job_id))
             raise
@@ -130,7 +143,7 @@ class Solving:
 
     async def stream(self, accepted: Accepted) -> AsyncIterator[Any]:
         """Improving responses; the last one is the answer."""
-        if not accepted.is_new or not accepted.job_id:
+        if not accepted.is_new or not accepted.job_id or accepted.relief is not Relief.NOTHING:
             yield await self.answer(accepted)
             return
         stream = actor(accepted.coordinator).stream

@@ -25,6 +25,7 @@ from actors.worker import Worker
 from benchmarks.service import invoice_request
 from protos.common_pb2 import FULL, INSURANCE, OPTIMAL, SIMULATE
 from services.audit import verify_decision
+from services.insurance import Insured
 from services.solving import Solving
 from solvers import canonical
 from solvers.registry import problem_kind
@@ -305,3 +306,41 @@ async def test_a_flood_of_one_tenant_is_refused_before_the_next_pulse_and_leaves
     accepted = await house.solving.accept(other, "invoices", invoice_request(9), "c-1", awaited=False)
     assert accepted.is_new
     assert len(house.store.jobs.list("acme").items) == 4, "what was refused is not stored"
+
+
+async def test_a_gateway_that_lags_answers_by_the_quick_heuristic_at_once(house: House) -> None:
+    """Solvers are left out, and the answer is stored and recorded as any other."""
+    house.solving._pressure.lag_s = 2.0
+    request = invoice_request(12)
+    report = (await house.ask(request)).report
+    assert (report.service_level, report.service_level_reason) == (INSURANCE, "GATEWAY_OVERLOADED")
+    assert report.feasible
+    job = house.store.jobs.get(report.job_id)
+    assert (job.holder, job.state, job.decision_id) == ("gateway", JobState.SUCCEEDED, report.decision_id)
+    assert verify_decision(house.store, report.decision_id, "acme").valid
+    house.solving._pressure.lag_s = 0.0
+    assert (await house.ask(invoice_request(13))).report.service_level == FULL
+
+
+async def test_where_the_quick_heuristic_finds_no_plan_the_solvers_are_asked_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Being spared is no reason to answer nothing."""
+
+    def nothing(*_: Any) -> Insured:
+        return Insured(None, None, None, 0.0)
+
+    monkeypatch.setattr("services.insurance.insure", nothing)
+    house.solving._pressure.lag_s = 2.0
+    report = (await house.ask(invoice_request(14))).report
+    assert (report.status, report.service_level) == (OPTIMAL, FULL)
+
+
+async def test_a_gateway_too_far_behind_refuses_before_anything_is_stored(house: House) -> None:
+    """An answer after its deadline is work for nothing; who only submits does not wait and is taken."""
+    house.solving._pressure.lag_s = 60.0
+    with pytest.raises(TooBusy, match="the deadline is"):
+        await house.ask(invoice_request(15))
+    assert house.store.jobs.list("acme").items == ()
+    accepted = await house.solving.accept(house.principal, "invoices", invoice_request(15), "c-1", awaited=False)
+    assert accepted.is_new
