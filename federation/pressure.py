@@ -13,12 +13,15 @@ from enum import Enum, auto
 
 from solvers.errors import TooBusy
 
-INSURE_SHARE = 0.1
-"""Part of a deadline that the loop may lag before solvers are left out."""
-INSURE_LEAST_S = 0.15
-"""Never for a lag below this: other work of the machine does as much."""
+HOPS = 8
+"""How often a request has to wait for the loop on its way, about: it takes so many times the lag."""
+
+INSURE_SHARE = 0.2
+"""Part of a deadline that may go into waiting for the loop before solvers are left out."""
+INSURE_LEAST_S = 0.25
+"""Never for less waiting than this: other work of the machine does as much."""
 REFUSE_SHARE = 0.8
-"""Part of a deadline that the loop may lag before the request is turned away."""
+"""Part of a deadline that may go into it before the request is turned away."""
 REFUSE_LEAST_S = 0.5
 SMOOTHING_S = 0.3
 
@@ -51,8 +54,9 @@ class Pressure:
             Where even the quick heuristic would come too late.
 
         """
-        if self.lag_s > max(REFUSE_LEAST_S, REFUSE_SHARE * deadline_s):
-            raise TooBusy(f"requests wait {self.lag_s:.1f} s here; the deadline is {deadline_s:.1f} s", self.lag_s)
-        if self.lag_s > max(INSURE_LEAST_S, INSURE_SHARE * deadline_s):
+        wait_s = HOPS * self.lag_s
+        if wait_s > max(REFUSE_LEAST_S, REFUSE_SHARE * deadline_s):
+            raise TooBusy(f"requests wait {wait_s:.1f} s here; the deadline is {deadline_s:.1f} s", wait_s)
+        if wait_s > max(INSURE_LEAST_S, INSURE_SHARE * deadline_s):
             return Relief.SOLVERS
         return Relief.NOTHING

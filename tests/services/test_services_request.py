@@ -310,7 +310,7 @@ async def test_a_flood_of_one_tenant_is_refused_before_the_next_pulse_and_leaves
 
 async def test_a_gateway_that_lags_answers_by_the_quick_heuristic_at_once(house: House) -> None:
     """Solvers are left out, and the answer is stored and recorded as any other."""
-    house.solving._pressure.lag_s = 2.0
+    house.solving._pressure.lag_s = 0.5
     request = invoice_request(12)
     report = (await house.ask(request)).report
     assert (report.service_level, report.service_level_reason) == (INSURANCE, "GATEWAY_OVERLOADED")
@@ -331,7 +331,7 @@ async def test_where_the_quick_heuristic_finds_no_plan_the_solvers_are_asked_all
         return Insured(None, None, None, 0.0)
 
     monkeypatch.setattr("services.insurance.insure", nothing)
-    house.solving._pressure.lag_s = 2.0
+    house.solving._pressure.lag_s = 0.5
     report = (await house.ask(invoice_request(14))).report
     assert (report.status, report.service_level) == (OPTIMAL, FULL)
 
