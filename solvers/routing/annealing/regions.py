@@ -41,8 +41,8 @@ SEGMENTS = 40
 SPARE = 2
 """Unused vehicles of each type that a region may use beside its own."""
 
-PROBE = 2_000
-"""Iterations that tell how fast the engine is."""
+PROBES, PROBE = 4, 500
+"""Blocks that tell how fast the engine is, and iterations of each: 15 ms at most between two looks at the stop."""
 
 MakeEngine = Callable[[int, NDArray[np.int64], NDArray[np.int64]], TourEngine]
 """An engine for a seed, these stops, and so many vehicles of each type."""
@@ -159,9 +159,12 @@ def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
     """
     whole = regions.cooling()
     total_s = stop.remaining_s()
-    regions.run(PROBE, whole.hot)
-    trace.add(PROBE, whole.hot)
-    seconds = max(total_s - stop.remaining_s(), 1e-6) / PROBE
+    for _ in range(PROBES):
+        if stop():
+            return
+        regions.run(PROBE, whole.hot)
+        trace.add(PROBE, whole.hot)
+    seconds = max(total_s - stop.remaining_s(), 1e-6) / (PROBES * PROBE)
     total_s = stop.remaining_s()
     first_s = FIRST_WORK * regions.stops * seconds
     if first_s > FIRST_SHARE * total_s:
