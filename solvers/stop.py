@@ -92,6 +92,20 @@ class AnyOf:
         return min((stop.remaining_s() for stop in self.stops), default=math.inf)
 
 
+@dataclass(frozen=True)
+class Until:
+    """Stops with ``stop``, or when it has ``left_s`` seconds left: for one of several things in a row."""
+
+    stop: Stop
+    left_s: float
+
+    def __call__(self) -> bool:
+        return self.stop() or self.stop.remaining_s() <= self.left_s
+
+    def remaining_s(self) -> float:
+        return max(0.0, self.stop.remaining_s() - self.left_s)
+
+
 @dataclass
 class Counted:
     """Counts the questions that ``stop`` answered with no, and hides the time left.

@@ -12,7 +12,16 @@ from scipy.spatial import cKDTree
 from solvers.routing.annealing.compile import compiled
 from solvers.routing.annealing.random import seeded
 from solvers.routing.annealing.records import GIVEN, LOG, MARK, NODE, ROUTE, VISIT
-from solvers.routing.annealing.rich import Rich, count_in, count_length, fixed_of, refresh, unit_of, vehicle_out
+from solvers.routing.annealing.rich import (
+    Rich,
+    count_in,
+    count_length,
+    fixed_of,
+    refresh,
+    time_cost_of,
+    unit_of,
+    vehicle_out,
+)
 from solvers.routing.annealing.tour import (
     BLINK_IN,
     COST,
@@ -105,6 +114,7 @@ def _load_routes(tours, order, ends):  # type: ignore[no-untyped-def]
             cost += (length + d) * unit_of(tours.rich, r) + fixed_of(tours.rich, tours.given, r)
             vehicle_out(tours.rich, r)
         refresh(tours.rich, nodes, sentinel, r)
+        cost += time_cost_of(tours.rich, r)
     counts[N_FREE] = 0
     for is_used in range(2):
         at = counts[N_FREE] if is_used else 0

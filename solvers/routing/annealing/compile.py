@@ -15,3 +15,6 @@ kernel: Callable[..., Any] = njit(cache=True, nogil=True, error_model="numpy", _
 
 The counters are atomic, and counting took two thirds of the time of an annealing step.
 """
+
+inlined: Callable[..., Any] = njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)
+"""As `kernel`, for what the innermost loops call: a call that stays one copies hundreds of values to the stack."""

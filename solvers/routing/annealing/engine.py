@@ -14,8 +14,12 @@ from solvers.routing.annealing.tour import BEST_COST, COST, Tours, keep_best
 from solvers.routing.plan import Route, RoutingPlan
 from solvers.stop import Stop
 
-HOT, COLD = 0.7, 0.015
-"""Temperatures, in mean distances to the nearest stops."""
+HOT, COLD, REGION_HEAT = 0.7, 0.015, 0.5
+"""Temperatures, in mean distances to the nearest stops, and what regions begin at as part of the hot one: hot enough to
+leave the valley that a region is in."""
+
+FIRST_WORK = 1_400
+"""Iterations per stop of the first cooling, before regions have their turn."""
 
 FIRST_PRIZE_WEIGHT = 2.5
 """What prizes count for when hot: plans that serve too much get rid of bad routes; from empty ones none would grow."""
@@ -39,12 +43,15 @@ class TourEngine:
     ----------
     mean_removed, longest_string
         Stops that a ruin takes out on average, and of one route at most.
-    hot, cold
-        Temperatures of a whole cooling, in units of `scale`.
+    hot, cold, region_heat
+        Temperatures of a whole cooling, in units of `scale`, and which part of ``hot`` regions begin at.
+    first_work
+        Iterations per stop of the first cooling, before regions have their turn.
 
     """
 
-    hot, cold = HOT, COLD
+    hot, cold, region_heat = HOT, COLD, REGION_HEAT
+    first_work = FIRST_WORK
     mean_removed = 10.0
     longest_string = 10
 

@@ -36,7 +36,7 @@ def _carries(tours, rich, r, kind):  # type: ignore[no-untyped-def]
 
 @kernel
 def _cost_as(tours, rich, r, kind):  # type: ignore[no-untyped-def]
-    """Cost of route ``r`` with a vehicle of type ``kind``."""
+    """Cost of route ``r`` with a vehicle of type ``kind``, its duration taken to stay as it is."""
     sentinel = tours.near.shape[0] + r
     nodes, own = tours.nodes, rich.runs[r].type
     length = rich.runs[r].length
@@ -52,7 +52,8 @@ def _cost_as(tours, rich, r, kind):  # type: ignore[no-untyped-def]
         length += distance(tours, sentinel, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
         length += distance(tours, np.int64(nodes[sentinel].pred), sentinel) - nodes[sentinel].dpred
         rich.sites[sentinel].leaves, rich.sites[sentinel].arrives = leaves, arrives
-    return rich.kinds[kind].unit_cost * length + rich.kinds[kind].fixed_cost
+    timed = rich.kinds[kind].time_cost * rich.runs[r].span
+    return rich.kinds[kind].unit_cost * length + rich.kinds[kind].fixed_cost + timed
 
 
 @kernel

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from solvers.routing.annealing.alone import cost_alone
 from solvers.routing.annealing.build import empty_tours, log_size
 from solvers.routing.annealing.capacity import unit_vectors
 from solvers.routing.annealing.engine import TourEngine
-from solvers.routing.annealing.records import AMOUNT, KIND, NODE, PAIR, PEAK, RUN, SITE, SUM
+from solvers.routing.annealing.records import AMOUNT, KIND, NODE, PAIR, PEAK, RUN, SITE, SPAN, SUM, WINDOW
 from solvers.routing.annealing.rich import Rich, set_type
 from solvers.routing.construction import construct
 from solvers.routing.data import Metric
@@ -30,8 +31,15 @@ MOST_TYPES = 200
 HOT_WITH_TIME, COLD_WITH_TIME = 3.0, 0.03
 """Temperatures where time matters: long routes under wide windows only lose a vehicle when it is hot."""
 
-HOT_OF_TYPES = 0.3
-"""Where vehicles differ and time does not matter: a fleet that heat has spoilt is not found again."""
+HOT_OF_TYPES, COLD_OF_TYPES, REGION_HEAT_OF_TYPES = 2.0, 0.04, 0.25
+"""Where vehicles differ and time does not matter: heat decides on the fleet, which regions then leave alone."""
+
+FIRST_WORK_OF_TYPES = 4_000
+"""There, iterations per stop of the first cooling."""
+
+REMOVED_PER_ROUTE, LEAST_REMOVED = 2.0, 6.0
+"""There a ruin takes out on average so many stops for each stop that a route has, so many at least: where routes are
+short, more would be many vehicles at once."""
 
 NEIGHBOURS = 40
 """Near stops of each stop."""
@@ -47,10 +55,10 @@ WAIT_WEIGHT, LATE_WEIGHT = 0.2, 1.0
 
 
 _OF_STOPS = (
-    *("stop_location", "delivery", "pickup", "shipped", "partner", "service_s", "release_s", "earliest_s", "latest_s"),
+    *("stop_location", "delivery", "pickup", "shipped", "service_s", "release_s", "earliest_s", "latest_s"),
     *("optional", "prize", "compatible", "before", "after"),
 )
-"""Attributes of a problem with one row a stop."""
+"""Attributes of a problem with one row a stop, beside ``partner`` and the windows."""
 
 
 def accepts(problem: RoutingProblem) -> bool:
@@ -61,11 +69,7 @@ def accepts(problem: RoutingProblem) -> bool:
     travel = problem.profiles[int(problem.vehicle_profile[0])]
     return (
         not problem.has_pinned_places
-        and not problem.has_shipments
-        and not problem.has_multiple_windows
-        and not (problem.release_s > 0).any()
-        and not np.isfinite(problem.max_duration_s).any()
-        and not (problem.cost_per_duration > 0).any()
+        and not (problem.has_multiple_windows and _has_spans(problem))
         and len(set(problem.vehicle_profile.tolist())) == 1
         and len(problem.vehicle_count) <= MOST_TYPES
         and order_is_clear
@@ -73,42 +77,33 @@ def accepts(problem: RoutingProblem) -> bool:
     )
 
 
-def part_of(problem: RoutingProblem, stops: NDArray[np.int64]) -> RoutingProblem:
-    """``problem`` with these of its stops alone, in all arrays that this engine reads; ``data`` stays whole."""
-    return replace(
-        problem,
-        stop_ids=tuple(problem.stop_ids[stop] for stop in stops),
-        **{name: getattr(problem, name)[stops] for name in _OF_STOPS},
-        initial_plan=None,
+def _has_spans(problem: RoutingProblem) -> bool:
+    """Whether releases or durations of routes matter."""
+    return bool(
+        (problem.release_s > 0).any()
+        or np.isfinite(problem.max_duration_s).any()
+        or (problem.cost_per_duration > 0).any()
     )
 
 
-def _alone(problem: RoutingProblem, travel: Travel) -> NDArray[np.float64]:
-    """(n, t) cost of a route for one stop alone; inf where it breaks a limit."""
-    n, types = problem.compatible.shape
-    alone = np.full((n, types), np.inf)
-    for t in range(types):
-        start, end = int(problem.vehicle_start[t]), int(problem.vehicle_end[t])
-        site = problem.stop_location
-        nothing = np.zeros(n)
-        out = travel.distance(start, site) if start >= 0 else nothing
-        back = travel.distance(site, end) if end >= 0 else nothing
-        out_s = travel.duration_s(start, site) if start >= 0 else nothing
-        back_s = travel.duration_s(site, end) if end >= 0 else nothing
-        begin = np.maximum(problem.shift_earliest_s[t] + out_s, problem.earliest_s)
-        fits = (
-            problem.compatible[:, t]
-            & (problem.delivery <= problem.capacity[t]).all(axis=1)
-            & (problem.pickup <= problem.capacity[t]).all(axis=1)
-            & (begin <= problem.latest_s)
-            & (begin + problem.service_s + back_s <= problem.shift_latest_s[t])
-            & (out + back <= problem.max_distance[t])
-        )
-        if problem.data.backhauls_last:
-            fits &= ~problem.pickup.any(axis=1)
-        cost = problem.fixed_cost[t] + problem.cost_per_distance[t] * (out + back)
-        alone[fits, t] = cost[fits]
-    return alone
+def part_of(problem: RoutingProblem, stops: NDArray[np.int64]) -> RoutingProblem:
+    """``problem`` with these of its stops alone, in all arrays that this engine reads; ``data`` stays whole.
+
+    ``stops`` ascend, and hold both legs of a shipment or none.
+    """
+    number = np.full(problem.n_stops + 1, -1)  # the last one for -1
+    number[stops] = np.arange(len(stops))
+    first, last = problem.window_offsets[stops], problem.window_offsets[stops + 1]
+    rows = [np.arange(0), *(np.arange(a, b) for a, b in zip(first, last, strict=True))]
+    return replace(
+        problem,
+        stop_ids=tuple(problem.stop_ids[stop] for stop in stops),
+        partner=number[problem.partner[stops]],
+        window_offsets=np.concatenate([[0], np.cumsum(last - first)]),
+        windows=problem.windows[np.concatenate(rows)],
+        **{name: getattr(problem, name)[stops] for name in _OF_STOPS},
+        initial_plan=None,
+    )
 
 
 def _near(problem: RoutingProblem, travel: Travel) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -179,11 +174,26 @@ def _sites(problem: RoutingProblem, slots: int, used: NDArray[np.int64]) -> NDAr
     sites["service"][:n] = problem.service_s
     sites["opens"][:n], sites["closes"][:n] = problem.earliest_s, problem.latest_s
     sites["delivers"][:n] = problem.delivery.any(axis=1)
+    sites["partner"] = -1
+    sites["partner"][:n] = problem.partner
     return sites
+
+
+def _windows(problem: RoutingProblem) -> NDArray[Any]:
+    """(at least n + 1,) all windows where some stop has several, else none."""
+    if not problem.has_multiple_windows:
+        return np.zeros(0, WINDOW)
+    windows = np.zeros(max(len(problem.windows), problem.n_stops + 1), WINDOW)
+    windows["opens"][: len(problem.windows)], windows["closes"][: len(problem.windows)] = problem.windows.T
+    windows["first"][: problem.n_stops + 1] = problem.window_offsets
+    return windows
 
 
 def _kinds(problem: RoutingProblem, used: NDArray[np.int64]) -> NDArray[Any]:
     """(T,) the vehicle types."""
+    own = np.column_stack(
+        [problem.vehicle_start, problem.vehicle_end, problem.shift_earliest_s, problem.shift_latest_s]
+    )
     return _records(
         KIND,
         problem.vehicle_count.shape,
@@ -191,11 +201,15 @@ def _kinds(problem: RoutingProblem, used: NDArray[np.int64]) -> NDArray[Any]:
         fixed_cost=problem.fixed_cost,
         most_stops=problem.vehicle_max_stops,
         most_distance=problem.max_distance,
+        most_span=problem.max_duration_s,
+        time_cost=problem.cost_per_duration,
         shift_start=problem.shift_earliest_s,
         shift_end=problem.shift_latest_s,
         start_site=_places(used, problem.vehicle_start),
         end_site=_places(used, problem.vehicle_end),
         available=problem.vehicle_count,
+        like=np.unique(own, axis=0, return_inverse=True)[1].ravel(),
+        takes_all=problem.compatible.all(axis=0),
     )
 
 
@@ -228,20 +242,32 @@ class GeneralEngine(TourEngine):
         if len(used) <= matrix_sites:
             matrix = np.asarray(travel.distance_matrix(used, used), np.float64)
         times = travel.durations_s
-        alone = _alone(problem, travel)
+        alone = cost_alone(problem, travel)
         possible = np.where(np.isfinite(alone), alone, 0.0)
         outside = float(possible.max(axis=1).sum() + problem.prize.sum() + 1.0) * 2.0
         mixed = bool(problem.delivery.any() and problem.pickup.any()) and not problem.data.backhauls_last
-        flags = [problem.has_time, mixed, problem.data.backhauls_last, types > 1]
+        mixed |= problem.has_shipments
+        has_spans = _has_spans(problem)
+        flags = [
+            *(problem.has_time, mixed, problem.data.backhauls_last, types > 1),
+            *(has_spans, problem.has_shipments),
+        ]
+        spans = np.zeros(size if has_spans else 0, SPAN)
+        spans["release"][:n] = problem.release_s if has_spans else 0.0
         runs = np.zeros(self.slots, RUN)
         runs["touched_at"] = -1
+        runs["released"] = -np.inf
         rich = Rich(
             flags=np.array(flags, np.int64),
             speed=np.array([float(travel.speed)]),
             points=_points(travel)[used],
             time_matrix=np.zeros((0, 0)) if times is None else times[np.ix_(used, used)],
             sites=_sites(problem, self.slots, used),
-            amounts=_records(AMOUNT, (n, dimensions), brings=problem.delivery, takes=problem.pickup),
+            windows=_windows(problem),
+            spans=spans,
+            amounts=_records(
+                AMOUNT, (n, dimensions), brings=problem.delivery, takes=problem.pickup, ships=problem.shipped
+            ),
             pairs=_records(PAIR, (n, types), alone=alone, compatible=problem.compatible),
             kinds=_kinds(problem, used),
             capacity=problem.capacity.copy(),
@@ -252,7 +278,7 @@ class GeneralEngine(TourEngine):
         )
         near, lengths = _near(problem, travel)
         nodes = np.zeros(size, NODE)
-        weight = problem.delivery + problem.pickup
+        weight = problem.delivery + problem.pickup + np.abs(problem.shipped)
         widest = np.maximum(problem.capacity.max(axis=0), 1)
         # only the order by demand reads it
         nodes["demand"][:n] = np.minimum(weight / widest, 1.0).max(axis=1, initial=0.0) * 1e6
@@ -267,12 +293,15 @@ class GeneralEngine(TourEngine):
             matrix=matrix,
         )
         tours.near_length[:] = lengths
+        ways_s = travel.duration_s(problem.stop_location[:, None], problem.stop_location[near])
+        self._seconds_per_distance = float(ways_s.sum() / max(lengths.sum(), 1e-9))
         tours.visits["depot_length"] = _depot_lengths(problem, travel)
         super().__init__(tours, ~problem.optional, 1.0, stops)
         if problem.has_time:
             self.hot, self.cold = HOT_WITH_TIME, COLD_WITH_TIME
         elif types > 1:
-            self.hot = HOT_OF_TYPES
+            self.hot, self.cold, self.region_heat = HOT_OF_TYPES, COLD_OF_TYPES, REGION_HEAT_OF_TYPES
+            self.first_work = FIRST_WORK_OF_TYPES
 
     def start(self, plan: RoutingPlan | None, stop: Stop) -> None:
         """Begin from ``plan``, or from savings and insertion."""
@@ -287,11 +316,16 @@ class GeneralEngine(TourEngine):
         for r in range(self.slots):
             set_type(rich, n + r, r, routes[r].vehicle_type if r < len(routes) else 0)
         self.load([route.visits for route in routes])
+        if routes and not self.problem.has_time and len(rich.kinds) > 1:
+            size = sum(len(route.visits) for route in routes) / len(routes)
+            self.mean_removed = min(max(REMOVED_PER_ROUTE * size, LEAST_REMOVED), self.mean_removed)
 
     @property
     def scale(self) -> float:
-        """Mean cost of the way to a near stop: what temperatures are measured in."""
-        unit = float(self.problem.cost_per_distance.mean())
+        """Mean cost of the way to a near stop, by the cheapest vehicle: what temperatures are measured in."""
+        rates = self.problem.cost_per_distance
+        unit = float(rates[rates > 0].min()) if rates.any() else 0.0
+        unit += float(self.problem.cost_per_duration.mean()) * self._seconds_per_distance
         return super().scale * unit if unit > 0 else max(float(self.problem.fixed_cost.mean()), 1.0)
 
     def vehicle_type(self, route: int) -> int:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.routing.annealing.capacity import CapacityEngine
-from solvers.routing.annealing.schedule import Cooling, Share, Trace, timed
+from solvers.routing.annealing.schedule import Cooling, Trace, timed
 from solvers.routing.data import Metric
 from solvers.routing.problem import RoutingProblem
-from solvers.stop import Stop
+from solvers.stop import Stop, Until
 
 LEAST_STOPS = 2_500
 """Below so many stops a problem is not cut."""
@@ -135,7 +135,7 @@ def anneal_part(problem: RoutingProblem, part: Part, stop: Stop) -> PartDone:
         mine = [part.routes[r] for r in piece]
         size = sum(len(route) for route in mine)
         left -= size
-        share = Share(stop, total_s * left / max(stops, 1))
+        share = Until(stop, total_s * left / max(stops, 1))
         spare = part.spare // len(pieces) + (number < part.spare % len(pieces))
         if size < 2 or share():
             now += mine

@@ -84,13 +84,34 @@ SITE = np.dtype(
         ("closes", np.float64),
         ("earliest", np.float64),  # service start; start of the route for a sentinel
         ("latest", np.float64),  # service start that keeps the rest in time; end of the route for a sentinel
-        ("delivers", np.int64),  # 1: it brings something
+        ("delivers", np.int32),  # 1: it brings something
+        ("partner", np.int32),  # the other leg of the same shipment, or -1
     ]
 )
 """One node in space and time: 64 bytes."""
 
-AMOUNT = np.dtype([("brings", np.int64), ("takes", np.int64)])
-"""Load of a visit from the start of its route and to its end."""
+SPAN = np.dtype(
+    [
+        ("release", np.float64),  # the route leaves no sooner
+        ("before", np.float64),  # see `solvers.routing.annealing.times`
+        ("leave_latest", np.float64),
+        ("after", np.float64),
+        ("ready", np.float64),
+    ]
+)
+"""One node where releases or durations of routes matter."""
+
+WINDOW = np.dtype(
+    [
+        ("opens", np.float64),
+        ("closes", np.float64),
+        ("first", np.int64),  # in place v of the array, the first window of visit v
+    ]
+)
+"""One window where some visit has several, ascending by visit and time, and the place of one visit."""
+
+AMOUNT = np.dtype([("brings", np.int64), ("takes", np.int64), ("ships", np.int64)])
+"""Load of a visit from the start of its route, to its end, and on board from it on (> 0) or no longer (< 0)."""
 
 PAIR = np.dtype([("alone", np.float64), ("compatible", np.int64)])
 """A visit on a vehicle type: cost of a route for it alone (inf where impossible), and whether they go together."""
@@ -101,11 +122,15 @@ KIND = np.dtype(
         ("fixed_cost", np.float64),
         ("most_stops", np.int64),
         ("most_distance", np.float64),
+        ("most_span", np.float64),  # seconds from leaving the start to reaching the end
+        ("time_cost", np.float64),  # per second of those
         ("shift_start", np.float64),
         ("shift_end", np.float64),
         ("start_site", np.int64),
         ("end_site", np.int64),
         ("available", np.int64),  # vehicles not in use
+        ("like", np.int64),  # types that start, end and have their shift alike share a number
+        ("takes_all", np.int64),  # 1: no visit is forbidden to it
     ]
 )
 """One vehicle type."""
@@ -115,6 +140,8 @@ RUN = np.dtype(
         ("type", np.int64),  # that of the last use for an empty route
         ("length", np.float64),
         ("deliveries", np.int64),  # visits that bring something
+        ("released", np.float64),  # when the last one of its visits is
+        ("span", np.float64),  # least seconds from leaving the start to reaching the end
         ("best_type", np.int64),  # in the best tours
         ("touched", np.int64),  # list of the routes to refresh after an undo
         ("touched_at", np.int64),  # where it is on that list, or -1
@@ -125,5 +152,5 @@ RUN = np.dtype(
 SUM = np.dtype([("brought", np.int64), ("taken", np.int64)])
 """Loads of a route in one dimension."""
 
-PEAK = np.dtype([("before", np.int64), ("after", np.int64)])
-"""Most load from the start until a node is left, and from there to the end."""
+PEAK = np.dtype([("before", np.int64), ("after", np.int64), ("level", np.int64)])
+"""Most load from the start until a node is left, from there to the end, and the load when it is left."""

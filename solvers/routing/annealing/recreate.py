@@ -10,7 +10,8 @@ from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.fleet import settle_types, shake_types
 from solvers.routing.annealing.random import below, geometric, uniform
 from solvers.routing.annealing.rich import HAS_TIME, SEVERAL_TYPES
-from solvers.routing.annealing.rich_recreate import BLINK_RATE, FEW_ROUTES, insert_best_rich, open_rich
+from solvers.routing.annealing.rich_recreate import insert_best_rich, open_rich
+from solvers.routing.annealing.room import BLINK_RATE, FEW_ROUTES
 from solvers.routing.annealing.tour import BLINK_IN, COST, N_ABSENT, N_FREE, N_LOG, N_RUINED, distance, put_after
 
 FEW_OTHERS = 10
@@ -177,14 +178,14 @@ def _insert(rich, tours, c):  # type: ignore[no-untyped-def]
     if rich is None:
         insert_best(tours, c)
     else:
-        insert_best_rich(tours, rich, c)
+        insert_best_rich(tours, c)
 
 
 @kernel
 def _open(rich, tours, c):  # type: ignore[no-untyped-def]
     """Put absent visit ``c`` on a route of its own, whatever that costs."""
     if rich is not None:
-        open_rich(tours, rich, c)
+        open_rich(tours, c)
     elif tours.counts[N_FREE] > 0 and tours.nodes[c].demand <= tours.given[0].capacity:
         put_after(tours, c, tours.near.shape[0] + tours.routes[tours.counts[N_FREE] - 1].free)
 

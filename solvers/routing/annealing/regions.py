@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.routing.annealing.engine import TourEngine
-from solvers.routing.annealing.schedule import Cooling, Share, Trace, timed
+from solvers.routing.annealing.schedule import Cooling, Trace, timed
 from solvers.routing.plan import Route, RoutingPlan
 from solvers.routing.problem import RoutingProblem
-from solvers.stop import Never, Stop
+from solvers.stop import Never, Stop, Until
 
 LEAST_STOPS, MOST_STOPS = 100, 300
 """Size of a region, drawn anew for each."""
-
-FIRST_WORK = 1_400
-"""Iterations per stop of the first cooling, over the whole problem."""
 
 FIRST_SHARE = 0.6
 """Where the first cooling would take more than this part of the time, it takes all of it."""
@@ -31,9 +28,8 @@ FIRST_SHARE = 0.6
 REGION_WORK = 1_000
 """Iterations per stop of a region."""
 
-REGION_HEAT, REGION_COLD = 0.5, 0.03
-"""Temperatures of a region: so much of the whole problem's first one, hot enough to leave the valley that the region is
-in, and at the end so many mean distances to the nearest stops."""
+REGION_COLD = 0.03
+"""Temperature of a region at its end, in mean distances to the nearest stops."""
 
 SEGMENTS = 40
 """Segments of a region's cooling."""
@@ -81,6 +77,16 @@ class Regions:
     def cooling(self, work: int = 1) -> Cooling:
         """Of the whole problem, as `Cooling`."""
         return Cooling(self._whole.hot * self.scale, self._whole.cold * self.scale, work)
+
+    @property
+    def first_work(self) -> int:
+        """Iterations of the first cooling, over the whole problem."""
+        return self._whole.first_work * len(self._whole.mandatory)
+
+    def region_cooling(self) -> Cooling:
+        """Of a region, as `Cooling`."""
+        hot = self._whole.hot * self._whole.region_heat
+        return Cooling(hot * self.scale, REGION_COLD * self.scale, 1)
 
     @property
     def stops(self) -> int:
@@ -137,15 +143,17 @@ class Regions:
         travel = problem.profiles[int(problem.vehicle_profile[0])]
         far = travel.distance(np.full(n, centre), problem.stop_location)
         chosen: dict[int, None] = {}
-        absent, count = [], 0
+        absent: list[int] = []
+        count = 0
         for stop in np.argsort(far, kind="stable").tolist():
             if count >= size:
                 break
             r = int(route_of[stop])
-            if r < 0:
-                absent.append(stop)
+            if r < 0 and stop not in absent:
+                other = int(problem.partner[stop])
+                absent += [stop] if other < 0 else [stop, other]
                 count += 1
-            elif r not in chosen:
+            elif r >= 0 and r not in chosen:
                 chosen[r] = None
                 count += len(routes[r].visits)
         stops = [stop for r in chosen for stop in routes[r].visits] + absent
@@ -166,10 +174,10 @@ def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
         trace.add(PROBE, whole.hot)
     seconds = max(total_s - stop.remaining_s(), 1e-6) / (PROBES * PROBE)
     total_s = stop.remaining_s()
-    first_s = FIRST_WORK * regions.stops * seconds
+    first_s = regions.first_work * seconds
     if first_s > FIRST_SHARE * total_s:
         first_s = total_s
-    yield from timed(regions, whole, Share(stop, total_s - first_s), trace)
+    yield from timed(regions, whole, Until(stop, total_s - first_s), trace)
     while not stop():
         if not math.isfinite(regions.best_objective):  # nothing to begin a region from
             yield from timed(regions, whole, stop, trace)
@@ -180,7 +188,7 @@ def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
         region_s = REGION_WORK * regions.stops * seconds
         if left_s < 1.5 * region_s:
             region_s = left_s
-        cooling = Cooling(REGION_HEAT * whole.hot, REGION_COLD * regions.scale, 1)
-        yield from timed(regions, cooling, Share(stop, left_s - region_s), trace, SEGMENTS)
+        cooling = regions.region_cooling()
+        yield from timed(regions, cooling, Until(stop, left_s - region_s), trace, SEGMENTS)
         if trace.iterations > done:
             seconds = (left_s - stop.remaining_s()) / (trace.iterations - done)

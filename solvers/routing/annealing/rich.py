@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.routing.annealing.compile import kernel
+from solvers.routing.annealing.compile import inlined, kernel
+from solvers.routing.annealing.times import refresh_spans, refresh_times
 
-HAS_TIME, IS_MIXED, BACKHAULS_LAST, SEVERAL_TYPES = range(4)
+HAS_TIME, IS_MIXED, BACKHAULS_LAST, SEVERAL_TYPES, HAS_SPANS, HAS_SHIPMENTS = range(6)
 """Places in ``Rich.flags``."""
 
 Ints = NDArray[np.int64]
@@ -28,6 +29,8 @@ class Rich(NamedTuple):
     points: Floats  # [S, 3]
     time_matrix: Floats  # [S, S] seconds, or [0, 0] where they follow from the speed
     sites: Any  # SITE[n + R]
+    windows: Any  # WINDOW[at least n + 1], or [0] where no visit has several
+    spans: Any  # SPAN[n + R], or [0] where neither releases nor durations of routes matter
     amounts: Any  # AMOUNT[n, D]
     pairs: Any  # PAIR[n, T]
     kinds: Any  # KIND[T]
@@ -39,74 +42,18 @@ class Rich(NamedTuple):
 
 
 @kernel
-def rich_time(rich, a, b, distance):  # type: ignore[no-untyped-def]
-    """Seconds from node ``a`` to node ``b``, which are ``distance`` apart."""
-    if rich.time_matrix.shape[0] == 0:
-        return distance / rich.speed[0]
-    leaves, arrives = rich.sites[a].leaves, rich.sites[b].arrives
-    return rich.time_matrix[leaves, arrives] if leaves >= 0 and arrives >= 0 else 0.0
-
-
-@kernel
-def refresh_times(rich, nodes, sentinel, route):  # type: ignore[no-untyped-def]
-    """Recompute ``earliest`` and ``latest`` along a whole route."""
-    kind = rich.runs[route].type
-    rich.sites[sentinel].earliest = rich.kinds[kind].shift_start
-    p = sentinel
-    v = np.int64(nodes[p].succ)
-    while v != sentinel:
-        at = rich.sites[p].earliest + rich.sites[p].service + rich_time(rich, p, v, nodes[p].dsucc)
-        rich.sites[v].earliest = max(at, rich.sites[v].opens)
-        p = v
-        v = np.int64(nodes[p].succ)
-    rich.sites[sentinel].latest = rich.kinds[kind].shift_end
-    s = sentinel
-    v = np.int64(nodes[s].pred)
-    while v != sentinel:
-        at = rich.sites[s].latest - rich_time(rich, v, s, nodes[v].dsucc) - rich.sites[v].service
-        rich.sites[v].latest = min(at, rich.sites[v].closes)
-        s = v
-        v = np.int64(nodes[s].pred)
-
-
-@kernel
-def spread_times(rich, nodes, sentinel, c):  # type: ignore[no-untyped-def]
-    """Recompute ``earliest`` and ``latest`` after visit ``c`` came in, as far as they change."""
-    p = np.int64(nodes[c].pred)
-    v = np.int64(c)
-    while v != sentinel:
-        at = max(
-            rich.sites[p].earliest + rich.sites[p].service + rich_time(rich, p, v, nodes[p].dsucc), rich.sites[v].opens
-        )
-        if v != c and at == rich.sites[v].earliest:
-            break
-        rich.sites[v].earliest = at
-        p = v
-        v = np.int64(nodes[p].succ)
-    s = np.int64(nodes[c].succ)
-    v = np.int64(c)
-    while v != sentinel:
-        at = min(
-            rich.sites[s].latest - rich_time(rich, v, s, nodes[v].dsucc) - rich.sites[v].service, rich.sites[v].closes
-        )
-        if v != c and at == rich.sites[v].latest:
-            break
-        rich.sites[v].latest = at
-        s = v
-        v = np.int64(nodes[s].pred)
-
-
-@kernel
 def refresh_peaks(rich, nodes, sentinel, route):  # type: ignore[no-untyped-def]
     """Recompute the load peaks along a whole route."""
     for d in range(rich.sums.shape[1]):
         level = rich.sums[route, d].brought
         peak = level
         rich.peaks[sentinel, d].before = peak
+        rich.peaks[sentinel, d].level = level
         v = np.int64(nodes[sentinel].succ)
         while v != sentinel:
-            level += rich.amounts[v, d].takes - rich.amounts[v, d].brings
+            level += rich.amounts[v, d].takes - rich.amounts[v, d].brings + rich.amounts[v, d].ships
             peak = max(peak, level)
+            rich.peaks[v, d].level = level
             rich.peaks[v, d].before = peak
             v = np.int64(nodes[v].succ)
         peak = level
@@ -114,23 +61,25 @@ def refresh_peaks(rich, nodes, sentinel, route):  # type: ignore[no-untyped-def]
         while v != sentinel:
             peak = max(peak, level)
             rich.peaks[v, d].after = peak
-            level += rich.amounts[v, d].brings - rich.amounts[v, d].takes
+            level += rich.amounts[v, d].brings - rich.amounts[v, d].takes - rich.amounts[v, d].ships
             v = np.int64(nodes[v].pred)
         rich.peaks[sentinel, d].after = max(peak, level)
 
 
-@kernel
+@inlined
 def refresh(rich, nodes, sentinel, route):  # type: ignore[no-untyped-def]
     """Recompute all that depends on the order of a route."""
     if rich is None:
         return
+    if rich.flags[HAS_SPANS]:
+        refresh_spans(rich, nodes, sentinel, route)
     if rich.flags[HAS_TIME]:
         refresh_times(rich, nodes, sentinel, route)
     if rich.flags[IS_MIXED]:
         refresh_peaks(rich, nodes, sentinel, route)
 
 
-@kernel
+@inlined
 def count_in(rich, c, route, sign, extra):  # type: ignore[no-untyped-def]
     """Add (``sign`` 1) or take away (-1) visit ``c`` and ``extra`` distance in the sums of its route."""
     if rich is None:
@@ -151,7 +100,7 @@ def count_length(rich, route, extra):  # type: ignore[no-untyped-def]
     rich.runs[route].length += extra
 
 
-@kernel
+@inlined
 def unit_of(rich, route):  # type: ignore[no-untyped-def]
     """Cost of a unit of distance on a route."""
     if rich is None:
@@ -159,7 +108,7 @@ def unit_of(rich, route):  # type: ignore[no-untyped-def]
     return rich.kinds[rich.runs[route].type].unit_cost
 
 
-@kernel
+@inlined
 def fixed_of(rich, given, route):  # type: ignore[no-untyped-def]
     """Cost of using a route's vehicle."""
     if rich is None:
@@ -167,7 +116,15 @@ def fixed_of(rich, given, route):  # type: ignore[no-untyped-def]
     return rich.kinds[rich.runs[route].type].fixed_cost
 
 
-@kernel
+@inlined
+def time_cost_of(rich, route):  # type: ignore[no-untyped-def]
+    """Cost of a route's duration."""
+    if rich is None:
+        return 0.0
+    return rich.kinds[rich.runs[route].type].time_cost * rich.runs[route].span
+
+
+@inlined
 def vehicle_out(rich, route):  # type: ignore[no-untyped-def]
     """A route that was empty is used again, with its own type."""
     if rich is None:
@@ -175,7 +132,7 @@ def vehicle_out(rich, route):  # type: ignore[no-untyped-def]
     rich.kinds[rich.runs[route].type].available -= 1
 
 
-@kernel
+@inlined
 def vehicle_back(rich, route):  # type: ignore[no-untyped-def]
     """A route became empty."""
     if rich is None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from solvers.routing.annealing.compile import kernel
 from solvers.routing.annealing.random import below, uniform
-from solvers.routing.annealing.rich import refresh
-from solvers.routing.annealing.tour import N_ABSENT, N_FREE, N_RUINED, STAMP, take_out
+from solvers.routing.annealing.shipments import take_out_partners
+from solvers.routing.annealing.tour import N_ABSENT, N_FREE, N_LOG, N_RUINED, STAMP, renew, take_out
 
 SPLIT_RATE = 0.5
 """Chance that a string keeps some visits in its middle."""
@@ -64,12 +64,14 @@ def ruin(tours, seed, mean_removed, max_string):  # type: ignore[no-untyped-def]
         if kept > 0:
             keep_from = 1 + below(rng, length - 1)
         v = start
+        since = tours.counts[N_LOG]
         for k in range(span):
             nxt = np.int64(nodes[v].succ)
             if k < keep_from or k >= keep_from + kept:
                 take_out(tours, v)
             v = nxt
-        refresh(tours.rich, nodes, sentinel, r)
+        take_out_partners(tours.rich, tours, since)
+        renew(tours.rich, tours, r)
         strings -= 1
         if strings == 0:
             break

@@ -118,20 +118,6 @@ class Trace:
         return segments
 
 
-@dataclass(frozen=True)
-class Share:
-    """A stop that comes when so much of another's time is left, for one of several things in a row."""
-
-    stop: Stop
-    until_s: float
-
-    def __call__(self) -> bool:
-        return self.stop() or self.stop.remaining_s() <= self.until_s
-
-    def remaining_s(self) -> float:
-        return max(0.0, self.stop.remaining_s() - self.until_s)
-
-
 class Pace:
     """How many iterations fit into a time, learned from the remaining time that the stop tells."""
 

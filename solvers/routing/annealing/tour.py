@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.routing.annealing.compile import kernel
+from solvers.routing.annealing.compile import inlined, kernel
 from solvers.routing.annealing.rich import (
     count_in,
     fixed_of,
@@ -22,6 +22,7 @@ from solvers.routing.annealing.rich import (
     refresh,
     refresh_touched,
     set_type,
+    time_cost_of,
     touch,
     type_from_log,
     unit_of,
@@ -103,7 +104,7 @@ def _between(given, dx, dy, dz):  # type: ignore[no-untyped-def]
     return d
 
 
-@kernel
+@inlined
 def _of_sites(matrix, given, points, a, b):  # type: ignore[no-untyped-def]
     if matrix.shape[0] == 0:
         dx = points[a, 0] - points[b, 0]
@@ -112,7 +113,7 @@ def _of_sites(matrix, given, points, a, b):  # type: ignore[no-untyped-def]
     return np.float64(matrix[a, b])
 
 
-@kernel
+@inlined
 def _of_nodes(matrix, given, nodes, n, a, b):  # type: ignore[no-untyped-def]
     if matrix is None:
         dx = nodes[a].x - nodes[b].x
@@ -121,7 +122,7 @@ def _of_nodes(matrix, given, nodes, n, a, b):  # type: ignore[no-untyped-def]
     return np.float64(matrix[min(a, n), min(b, n)])
 
 
-@kernel
+@inlined
 def _length(rich, tours, a, b):  # type: ignore[no-untyped-def]
     if rich is None:
         return _of_nodes(tours.matrix, tours.given, tours.nodes, tours.near.shape[0], a, b)
@@ -131,7 +132,7 @@ def _length(rich, tours, a, b):  # type: ignore[no-untyped-def]
     return _of_sites(tours.matrix, tours.given, rich.points, leaves, arrives)
 
 
-@kernel
+@inlined
 def distance(tours, a, b):  # type: ignore[no-untyped-def]
     """Distance from node ``a`` to node ``b``."""
     return _length(tours.rich, tours, a, b)
@@ -145,7 +146,7 @@ def _measure_spokes(tours, p, s, r):  # type: ignore[no-untyped-def]
         tours.spoke[r] = max(tours.nodes[sentinel].dsucc, tours.nodes[sentinel].dpred)
 
 
-@kernel
+@inlined
 def _unlink(tours, c, p, s, r, d):  # type: ignore[no-untyped-def]
     """Take visit ``c`` from between ``p`` and ``s``, which are ``d`` apart, and count it as absent."""
     nodes, counts = tours.nodes, tours.counts
@@ -172,7 +173,7 @@ def _unlink(tours, c, p, s, r, d):  # type: ignore[no-untyped-def]
     counts[N_ABSENT] += 1
 
 
-@kernel
+@inlined
 def _link(tours, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
     """Put absent visit ``c`` between ``p`` and ``s``. An empty route must be on top of the free stack."""
     nodes, counts = tours.nodes, tours.counts
@@ -199,7 +200,7 @@ def _link(tours, c, p, s, r, before, after):  # type: ignore[no-untyped-def]
     counts[N_ABSENT] = last
 
 
-@kernel
+@inlined
 def take_out(tours, c):  # type: ignore[no-untyped-def]
     """Remove visit ``c`` from its route and log it. The caller refreshes the route."""
     nodes, counts = tours.nodes, tours.counts
@@ -218,7 +219,7 @@ def take_out(tours, c):  # type: ignore[no-untyped-def]
     _unlink(tours, c, p, s, r, d)
 
 
-@kernel
+@inlined
 def put_after(tours, c, p):  # type: ignore[no-untyped-def]
     """Insert absent visit ``c`` after node ``p`` and log it. The caller refreshes the route."""
     nodes, counts = tours.nodes, tours.counts
@@ -236,6 +237,21 @@ def put_after(tours, c, p):  # type: ignore[no-untyped-def]
     _link(tours, c, p, s, r, before, after)
 
 
+@inlined
+def renew(rich, tours, r):  # type: ignore[no-untyped-def]
+    """Recompute all that depends on the order of route ``r``, and what its duration costs."""
+    if rich is None:
+        return
+    before = time_cost_of(rich, r)
+    refresh(rich, tours.nodes, tours.near.shape[0] + r, r)
+    tours.costs[COST] += time_cost_of(rich, r) - before
+
+
+@kernel
+def _cost_of(rich, r):  # type: ignore[no-untyped-def]
+    return unit_of(rich, r) * rich.runs[r].length + rich.kinds[rich.runs[r].type].fixed_cost + time_cost_of(rich, r)
+
+
 @kernel
 def retype(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     """Give the used route ``r`` to a vehicle of another type, log it and refresh the route."""
@@ -244,12 +260,10 @@ def retype(tours, rich, r, kind):  # type: ignore[no-untyped-def]
     tours.log[k].pred = RETYPED
     log_type(rich, k, r)
     tours.counts[N_LOG] = k + 1
-    tours.costs[COST] -= (
-        rich.kinds[rich.runs[r].type].unit_cost * rich.runs[r].length + rich.kinds[rich.runs[r].type].fixed_cost
-    )
+    tours.costs[COST] -= _cost_of(rich, r)
     _change_type(tours, rich, r, kind)
-    tours.costs[COST] += rich.kinds[kind].unit_cost * rich.runs[r].length + rich.kinds[kind].fixed_cost
-    refresh(rich, tours.nodes, tours.near.shape[0] + r, r)
+    tours.costs[COST] += _cost_of(rich, r)
+    renew(rich, tours, r)
 
 
 @kernel

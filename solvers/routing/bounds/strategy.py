@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from solvers.routing.bounds.relaxed import Relaxed, can_relax, relax
 from solvers.routing.data import IntArray
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
-from solvers.stop import AnyOf, Stop, WorkLimit
+from solvers.stop import AnyOf, Stop, Until, WorkLimit
 from solvers.strategy import Candidate, Context
 
 LEAST_S = 0.5
@@ -36,20 +35,6 @@ _LONG_ROUTE = 14.0
 
 _EDGE_SHARE, _EDGE_SHARE_LONG = 0.1, 0.5
 """Most of the time that edges take before routes have their turn, the latter with long routes."""
-
-
-@dataclass(frozen=True)
-class Until:
-    """Stops with ``stop``, or when it has ``left_s`` seconds left."""
-
-    stop: Stop
-    left_s: float
-
-    def __call__(self) -> bool:
-        return self.stop() or self.stop.remaining_s() <= self.left_s
-
-    def remaining_s(self) -> float:
-        return max(0.0, self.stop.remaining_s() - self.left_s)
 
 
 class RoutingBound:

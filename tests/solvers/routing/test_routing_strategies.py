@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from routing_cases import judge, plans, routing_data
 
+from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.data import Coordinates, LocationRow, RoutingData, VehicleRow, VisitRow
 from solvers.routing.plan import RoutingPlan
 from solvers.routing.problem import RoutingProblem
@@ -36,17 +37,20 @@ def test_savings_accepts_and_breaks_no_limit() -> None:
     holds()
 
 
-def test_pyvrp_yields_only_feasible_plans_at_their_price() -> None:
-    """Whatever PyVRP accepts, its candidates are feasible by the judge, cost what they claim, and only get better."""
+@pytest.mark.parametrize(("strategy", "work", "examples"), [(Annealing(), 2, 150), (Pyvrp(), 30, 60)])
+def test_improving_strategies_yield_only_feasible_plans_at_their_price(
+    strategy: Annealing | Pyvrp, work: int, examples: int
+) -> None:
+    """Whatever they accept, candidates are feasible by the judge, cost what they claim, and only get better."""
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(routing_data(several_windows=False))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(routing_data(several_windows=isinstance(strategy, Annealing)))
     def holds(data: RoutingData) -> None:
         problem = RoutingProblem.of(data)
-        if not Pyvrp().accepts(problem):
+        if not strategy.accepts(problem):
             return
         last = float("inf")
-        for candidate in Pyvrp().candidates(problem, Context(1, stop=WorkLimit(30))):
+        for candidate in strategy.candidates(problem, Context(1, stop=WorkLimit(work))):
             expected = judge(problem.data, candidate.plan)
             assert expected is not None
             assert candidate.claimed_objective == pytest.approx(expected, abs=1e-6)

@@ -12,11 +12,13 @@ from solvers.routing.annealing.capacity import CapacityEngine
 from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.data import (
     Coordinates,
+    LegRow,
     LocationRow,
     Metric,
     PinRow,
     ProfileRow,
     RoutingData,
+    ShipmentRow,
     VehicleRow,
     VisitRow,
     Window,
@@ -36,7 +38,8 @@ def problems(draw):
     kinds = draw(st.integers(1, 3))
     dimensions = draw(st.sampled_from([("kg",), ("kg", "m3")]))
     loads = draw(LOADS)
-    timed, limited, optional, picky = (draw(st.booleans()) for _ in range(4))
+    timed, limited, optional, picky, spanned, ships = (draw(st.booleans()) for _ in range(6))
+    several = not spanned and draw(st.booleans())
     depots = draw(st.integers(1, 2))
     metric = draw(st.sampled_from([Metric.EUCLIDEAN, Metric.EUCLIDEAN_TRUNCATED, Metric.MATRIX]))
     m = n + depots
@@ -61,6 +64,8 @@ def problems(draw):
         if timed and rng.random() < 0.7:
             opens = float(rng.integers(0, 200))
             windows = (Window(opens, opens + float(rng.integers(0, 100))),)
+            if several and rng.random() < 0.5:
+                windows = (*windows, Window(windows[0].latest_s + float(rng.integers(1, 50)), 400.0))
         delivers = loads in ("deliveries", "mixed") or (loads == "backhauls" and rng.random() < 0.6)
         picks = loads in ("pickups", "mixed") or (loads == "backhauls" and not delivers)
         one = (("kg", int(rng.integers(1, 20))),)
@@ -70,11 +75,24 @@ def problems(draw):
             f"p{depots + i}",
             delivery=(one if loads == "backhauls" else amount(20)) if delivers else (),
             pickup=(one if loads == "backhauls" else amount(20)) if picks else (),
-            service_s=float(rng.integers(0, 20)) if timed else 0.0,
+            service_s=float(rng.integers(0, 20)) if timed or spanned else 0.0,
+            release_s=float(rng.integers(0, 100)) if spanned and rng.random() < 0.3 else 0.0,
             time_windows=windows,
             prize=float(rng.uniform(0, 150)) if optional and rng.random() < 0.5 else None,
             forbidden_vehicles=("t0",) if picky and kinds > 1 and rng.random() < 0.3 else (),
             pin=PinRow(vehicle=f"t{kinds - 1}") if pinned and kinds > 1 else None,
+        )
+
+    def shipment(i):
+        one = visit(i)
+        return ShipmentRow(
+            f"s{i}",
+            LegRow(f"p{int(rng.integers(m))}", one.service_s, one.time_windows),
+            LegRow(f"p{int(rng.integers(m))}", visit(i).service_s, visit(i).time_windows),
+            (("kg", int(rng.integers(1, 20))),) if loads != "none" else (),
+            prize=one.prize,
+            forbidden_vehicles=one.forbidden_vehicles,
+            release_s=one.release_s,
         )
 
     def vehicle(t):
@@ -88,6 +106,8 @@ def problems(draw):
             shift=Window(float(rng.integers(0, 20)), float(rng.integers(300, 600))) if timed else Window(),
             max_distance=float(rng.integers(100, 400)) if limited else math.inf,
             max_stops=int(rng.integers(1, 6)) if limited else None,
+            max_duration_s=float(rng.integers(60, 300)) if spanned and rng.random() < 0.7 else math.inf,
+            cost_per_duration=float(rng.choice([0.0, 0.5, 2.0])) if spanned else 0.0,
             fixed_cost=float(rng.integers(0, 100)),
             cost_per_distance=float(rng.choice([0.5, 1.0, 2.0])),
         )
@@ -97,6 +117,7 @@ def problems(draw):
             places,
             tuple(vehicle(t) for t in range(kinds)),
             tuple(visit(i) for i in range(n)),
+            shipments=tuple(shipment(i) for i in range(n // 3 if ships and loads != "backhauls" else 0)),
             profiles=(profile,),
             backhauls_last=loads == "backhauls",
         )
@@ -136,9 +157,12 @@ def test_the_arrays_after_a_run_are_those_of_tours_loaded_afresh(problem, seed):
         "cost": float(tours.costs[0]),
         "available": rich.kinds["available"].copy(),
         "length": {r: float(rich.runs["length"][r]) for r in routes},
+        "span": {r: float(rich.runs["span"][r]) for r in routes},
+        "spans": rich.spans.copy(),
         "earliest": rich.sites["earliest"].copy(),
         "latest": rich.sites["latest"].copy(),
         "before": rich.peaks["before"].copy(),
+        "level": rich.peaks["level"].copy(),
         "after": rich.peaks["after"].copy(),
         "brought": {r: rich.sums["brought"][r].tolist() for r in routes},
     }
@@ -155,8 +179,13 @@ def test_the_arrays_after_a_run_are_those_of_tours_loaded_afresh(problem, seed):
         if problem.has_time:
             assert np.allclose(rich.sites["earliest"][nodes], kept["earliest"][old])
             assert np.allclose(rich.sites["latest"][nodes], kept["latest"][old])
+        if len(rich.spans):
+            assert rich.runs["span"][fresh] == pytest.approx(kept["span"][r])
+            for name in ("before", "leave_latest", "after", "ready"):
+                assert np.allclose(rich.spans[name][nodes], kept["spans"][name][old])
         if rich.flags[1]:
             assert (rich.peaks["before"][nodes] == kept["before"][old]).all()
+            assert (rich.peaks["level"][nodes] == kept["level"][old]).all()
             assert (rich.peaks["after"][nodes] == kept["after"][old]).all()
 
 

@@ -9,17 +9,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers.routing.annealing import regions
+from solvers.routing.annealing.engine import TourEngine
 from solvers.routing.annealing.general import GeneralEngine, part_of
 from solvers.routing.annealing.regions import Regions, cooled
 from solvers.routing.annealing.schedule import Trace
 from solvers.routing.annealing.strategy import Annealing
-from solvers.routing.data import Coordinates, LocationRow, Metric, ProfileRow, RoutingData, VehicleRow, VisitRow, Window
+from solvers.routing.data import (
+    Coordinates,
+    LegRow,
+    LocationRow,
+    Metric,
+    ProfileRow,
+    RoutingData,
+    ShipmentRow,
+    VehicleRow,
+    VisitRow,
+    Window,
+)
 from solvers.routing.problem import RoutingProblem
 from solvers.stop import Deadline, Never
 from solvers.strategy import Context
 
 
-def _problem(n, seed=0, *, prizes=False, windows=False, types=1, vehicles=1000):
+def _problem(n, seed=0, *, prizes=False, windows=False, types=1, vehicles=1000, shipments=False):
     rng = np.random.default_rng(seed)
     places = tuple(
         LocationRow(f"p{i}", Coordinates.POINT, *rng.integers(0, 1000, 2).astype(float).tolist()) for i in range(n + 2)
@@ -34,12 +46,20 @@ def _problem(n, seed=0, *, prizes=False, windows=False, types=1, vehicles=1000):
         )
         for i in range(2, n + 2)
     )
+    pairs = ()
+    if shipments:  # every other one of two visits in a row becomes the way from the first to the second
+        pairs = tuple(
+            ShipmentRow(f"s{i}", LegRow(visits[i].location), LegRow(visits[i + 1].location), prize=visits[i].prize)
+            for i in range(0, n - 1, 4)
+        )
+        visits = tuple(visit for i, visit in enumerate(visits) if i % 4 > 1)
+        visits = tuple(visit._replace(time_windows=(Window(0.0, 900.0), Window(1200.0, 9e3))) for visit in visits)
     fleet = tuple(
         VehicleRow(f"van{t}", vehicles, f"p{t}", f"p{t}", (("kg", 200 + 40 * t),), cost_per_distance=1.0 + 0.1 * t)
         for t in range(types)
     )
     profiles = (ProfileRow(metric=Metric.EUCLIDEAN_ROUNDED),)
-    return RoutingProblem.of(RoutingData(places, fleet, visits, profiles=profiles))
+    return RoutingProblem.of(RoutingData(places, fleet, visits, pairs, profiles=profiles))
 
 
 def _engine(problem, seed=0):
@@ -120,6 +140,31 @@ def test_an_absent_visit_comes_back_with_its_region():
     assert not (set(stops.tolist()) - served) & everywhere
 
 
+def test_a_region_has_both_legs_of_a_shipment_or_none():
+    problem = _problem(80, 5, prizes=True, shipments=True)
+    found = _regions(problem)
+    for _ in range(5):
+        found.run(500, 50.0)
+        found.next_region()
+        stops = set(found._engine.stops.tolist())
+        assert {int(problem.partner[stop]) for stop in stops} - {-1} <= stops
+    found.close()
+    verdict = problem.verify(found.plan())
+    assert verdict.feasible
+    assert found.best_objective == pytest.approx(verdict.objective)
+
+
+def test_a_part_keeps_windows_and_partners():
+    problem = _problem(40, 5, shipments=True)
+    leg = int(np.flatnonzero(problem.partner >= 0)[2])
+    stops = np.array([0, 3, *sorted((leg, int(problem.partner[leg])))])
+    part = part_of(problem, stops)
+    assert part.partner.tolist() == [-1, -1, 3, 2]
+    for k, stop in enumerate(stops.tolist()):
+        whole = problem.windows[problem.window_offsets[stop] : problem.window_offsets[stop + 1]]
+        assert part.windows[part.window_offsets[k] : part.window_offsets[k + 1]].tolist() == whole.tolist()
+
+
 def test_a_part_has_the_rows_of_its_stops():
     problem = _problem(30, 7, windows=True, types=2)
     stops = np.array([2, 5, 11])
@@ -131,7 +176,7 @@ def test_a_part_has_the_rows_of_its_stops():
 
 
 def test_under_a_clock_regions_follow_the_first_cooling_and_the_trace_says_where(monkeypatch):
-    monkeypatch.setattr(regions, "FIRST_WORK", 5_000)
+    monkeypatch.setattr(TourEngine, "first_work", 5_000)
     monkeypatch.setattr(regions, "REGION_WORK", 1)
     problem, trace = _problem(60, 9), Trace()
     found = _regions(problem)
@@ -148,9 +193,9 @@ def test_too_little_time_is_one_cooling():
     assert all(iterations for iterations, _ in trace.segments)
 
 
-@pytest.mark.parametrize("options", [{}, {"windows": True, "types": 2}, {"prizes": True}])
+@pytest.mark.parametrize("options", [{}, {"windows": True, "types": 2}, {"prizes": True}, {"shipments": True}])
 def test_a_run_with_regions_is_repeated_byte_for_byte_from_its_trace(monkeypatch, options):
-    monkeypatch.setattr(regions, "FIRST_WORK", 1)
+    monkeypatch.setattr(TourEngine, "first_work", 1)
     monkeypatch.setattr(regions, "REGION_WORK", 1)
     problem = _problem(60, 9, **options)
     *_, last = Annealing().candidates(problem, Context(5, _clock(3_000)))
