@@ -52,7 +52,7 @@ def run(rounds: int = ROUNDS) -> dict[str, Any]:
     """
     requests, clients = REQUESTS, CLIENTS
     with ExitStack() as stack:
-        sides = [_start(stack, "each its own", 1), _start(stack, "shared", 64)]
+        sides = [start(stack, "each its own", 1), start(stack, "shared", 64)]
         for side in sides:
             _round(side, clients, clients, 0)
         for number in range(rounds):
@@ -69,7 +69,8 @@ def run(rounds: int = ROUNDS) -> dict[str, Any]:
     }
 
 
-def _start(stack: ExitStack, name: str, share_commits: int) -> Side:
+def start(stack: ExitStack, name: str, share_commits: int) -> Side:
+    """A service of this machine and a client of it, until ``stack`` closes."""
     from services import host
     from services.client import Client, read_key
     from services.config import ServiceConfig
