@@ -7,6 +7,7 @@ reported is each engine's objective as a multiple of the best one that any engin
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import statistics
 import time
@@ -39,7 +40,6 @@ KINDS = ("shipments", "releases", "durations", "windows")
 """Shipments with windows; visits whose goods come in during the day; costs per hour and a limit; several windows."""
 
 DAY_S = 1_000.0
-SPEED = 1.0
 
 
 def made(kind: str, stops: int, seed: int) -> RoutingProblem:
@@ -51,10 +51,6 @@ def made(kind: str, stops: int, seed: int) -> RoutingProblem:
         LocationRow(str(i), Coordinates.POINT, float(x), float(y)) for i, (x, y) in enumerate([(50.0, 50.0), *points])
     )
 
-    def window(earliest_s: float, width_s: float) -> tuple[Window, ...]:
-        first = float(np.floor(rng.uniform(earliest_s, DAY_S - 300.0)))
-        return (Window(first, first + width_s),)
-
     def load(low: int, high: int) -> tuple[tuple[str, int], ...]:
         return (("kg", int(rng.integers(low, high))),)
 
@@ -64,7 +60,8 @@ def made(kind: str, stops: int, seed: int) -> RoutingProblem:
         name, at = f"v{i}", str(i)
         if kind == "shipments":
             if i % 2 == 0:
-                pickup, delivery = window(0.0, 150.0), window(300.0, 250.0)
+                first = float(rng.integers(0, 450))
+                pickup, delivery = (Window(first, first + 150.0),), (Window(first + 150.0, first + 400.0),)
                 shipments.append(
                     ShipmentRow(name, LegRow(str(i - 1), 10.0, pickup), LegRow(at, 10.0, delivery), load(5, 40))
                 )
@@ -72,7 +69,8 @@ def made(kind: str, stops: int, seed: int) -> RoutingProblem:
             release_s = float(rng.integers(0, 400)) if rng.random() < 0.5 else 0.0
             visits.append(VisitRow(name, at, load(5, 30), service_s=10.0, release_s=release_s))
         elif kind == "durations":
-            visits.append(VisitRow(name, at, load(5, 30), service_s=10.0, time_windows=window(0.0, 200.0)))
+            first = float(rng.integers(0, 700))
+            visits.append(VisitRow(name, at, load(5, 30), service_s=10.0, time_windows=(Window(first, first + 200.0),)))
         else:
             first = float(rng.integers(0, 400))
             windows = (Window(first, first + 80.0), Window(first + 300.0, first + 380.0))
@@ -122,7 +120,7 @@ def run(stops: int, seconds: float, seeds: Sequence[int], kinds: Sequence[str] =
         ratios: dict[str, list[float]] = {engine: [] for engine in engines}
         for seed in seeds:
             mine = {row["engine"]: row["objective"] for row in rows if (row["kind"], row["seed"]) == (kind, seed)}
-            best = min(value for value in mine.values() if value is not None)
+            best = min((value for value in mine.values() if value is not None), default=math.nan)
             for engine, value in mine.items():
                 if value is not None:
                     ratios[engine].append(value / best)
