@@ -13,7 +13,8 @@ def test_reservations_of_killed_processes_overspend_nothing_and_leak_nothing(tmp
     plan = drill.Plan(reservations=60, processes=2, threads=30, fits=20, kills=2)
     result = drill.run_plan(f"sqlite:///{tmp_path}/isinglass.sqlite", tmp_path, plan)
     assert result["killed"] == 2
-    assert result["charges"] >= plan.fits
+    # how many depends on when the kills came: whoever died before the vendor was asked has charged nothing
+    assert result["charges"] > 0
     assert drill.good(result), result
 
 

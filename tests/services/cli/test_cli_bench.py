@@ -38,7 +38,7 @@ def few_calls(monkeypatch: pytest.MonkeyPatch, service: FakeService) -> FakeServ
         client = stack.enter_context(Client(service.address, "k-1"))
         return service_load.Side(name, share_commits, client, os.getpid())
 
-    monkeypatch.setattr(service_load, "_start", start)
+    monkeypatch.setattr(service_load, "start", start)
     return service
 
 
