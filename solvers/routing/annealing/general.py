@@ -1,4 +1,4 @@
-"""The engine for time windows, several loads, mixed fleets, several depots, backhauls and limits per route."""
+"""The engine for times, several loads, shipments, mixed fleets, several depots, backhauls and limits per route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tours need beyond one load limit: times, several loads, mixed fleets, several depots, limits per route.
+"""What tours need beyond one load limit: times, several loads, shipments, mixed fleets, several depots, limits.
 
 `solvers.routing.annealing.tour.Tours` carries a `Rich` or ``None``. Hooks take it as an argument of their own, so that
 the branch on ``None`` is decided when compiling and a problem without these features pays nothing for them.

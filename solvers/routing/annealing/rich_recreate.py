@@ -81,7 +81,7 @@ def open_rich(tours, c):  # type: ignore[no-untyped-def]
     """Put absent visit ``c`` on a route of its own of the cheapest type, whatever that costs, where one is free."""
     rich = tours.rich
     if rich.sites[c].partner >= 0:
-        open_shipment(tours, c, math.inf)
+        open_shipment(tours, c)
         return
     new_type, _ = cheapest_alone(tours, rich, c, math.inf)
     if new_type >= 0:

@@ -123,16 +123,28 @@ def _best_delivery(tours, rich, c, d, p, r, kind, best):  # type: ignore[no-unty
 
 
 @kernel
-def open_shipment(tours, c, best):  # type: ignore[no-untyped-def]
-    """Put an absent shipment on a route of its own where that costs less than ``best`` and a vehicle is free."""
-    rich = tours.rich
-    d = np.int64(rich.sites[c].partner)
-    new_type, _ = cheapest_alone(tours, rich, min(c, d), best)
+def _legs(rich, leg):  # type: ignore[no-untyped-def]
+    """Pickup and delivery of the shipment of ``leg``."""
+    other = np.int64(rich.sites[leg].partner)
+    return min(leg, other), max(leg, other)
+
+
+@kernel
+def _open(tours, c, d, kind):  # type: ignore[no-untyped-def]
+    """Put both legs of an absent shipment on a new route of type ``kind``."""
+    at = new_route(tours, tours.rich, kind)
+    put_after(tours, c, at)
+    put_after(tours, d, c)
+    renew(tours.rich, tours, np.int64(tours.nodes[at].route))
+
+
+@kernel
+def open_shipment(tours, leg):  # type: ignore[no-untyped-def]
+    """Put an absent shipment on a route of its own of the cheapest type, where one is free."""
+    c, d = _legs(tours.rich, leg)
+    new_type, _ = cheapest_alone(tours, tours.rich, c, math.inf)
     if new_type >= 0:
-        at = new_route(tours, rich, new_type)
-        put_after(tours, min(c, d), at)
-        put_after(tours, max(c, d), min(c, d))
-        renew(rich, tours, np.int64(tours.nodes[at].route))
+        _open(tours, c, d, new_type)
 
 
 @kernel
@@ -140,9 +152,8 @@ def insert_shipment(tours, leg):  # type: ignore[no-untyped-def]
     """Insert both legs of the shipment of ``leg`` where they cost least, or in a new route, or not at all."""
     rich, nodes, counts, near = tours.rich, tours.nodes, tours.counts, tours.near
     n, k_near = near.shape
-    c, d = min(leg, np.int64(rich.sites[leg].partner)), max(leg, np.int64(rich.sites[leg].partner))
+    c, d = _legs(rich, leg)
     new_type, best = cheapest_alone(tours, rich, c, tours.visits[c].penalty + tours.visits[d].penalty)
-    alone = best
     at: Any = -1
     behind: Any = -1
     blink_in = counts[BLINK_IN]
@@ -176,7 +187,7 @@ def insert_shipment(tours, leg):  # type: ignore[no-untyped-def]
                 at, behind, new_type = p, found, kind
     if at < 0:
         if new_type >= 0:
-            open_shipment(tours, c, alone + 1.0)
+            _open(tours, c, d, new_type)
         return
     r = np.int64(nodes[at].route)
     if new_type != rich.runs[r].type:
