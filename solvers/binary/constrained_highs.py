@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from solvers.binary.constrained import ConstrainedProblem
 from solvers.binary.constrained_verify import energy
 from solvers.binary.plan import SamplePlan
-from solvers.invoices.highs_run import stream
+from solvers.highs_run import stream
 from solvers.strategy import Candidate, Context
 
 MOST_PRODUCTS = 20_000

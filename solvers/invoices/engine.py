@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from solvers.invoices.dive import dive, heaviest
 from solvers.invoices.greedy import greedy_plan
-from solvers.invoices.highs_run import stream
+from solvers.highs_run import stream
 from solvers.invoices.highs_strategy import PROVED, safe_bound
 from solvers.invoices.local_search import improve, swap
 from solvers.invoices.mip import InvoiceMip, all_options, build_mip

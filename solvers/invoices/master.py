@@ -8,7 +8,7 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
-from solvers.invoices.highs_run import configured
+from solvers.highs_run import configured
 from solvers.invoices.mip import overdraft_tangents
 from solvers.invoices.model import Model
 

@@ -254,9 +254,9 @@ def best_routes(tours: Tours) -> list[tuple[int, list[int]]]:
     return _walk(tours.best, len(tours.near))
 
 
-def current_routes(tours: Tours) -> list[list[int]]:
-    """Visits of the used routes of the tours as they are now."""
-    return [route for _, route in _walk(tours.nodes["succ"], len(tours.near))]
+def current_routes(tours: Tours) -> list[tuple[int, list[int]]]:
+    """The used routes of the tours as they are now, as `best_routes`."""
+    return _walk(tours.nodes["succ"], len(tours.near))
 
 
 def _walk(successors: NDArray[np.int32], n: int) -> list[tuple[int, list[int]]]:

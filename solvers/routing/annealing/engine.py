@@ -126,6 +126,10 @@ class TourEngine:
         """Type of vehicle that route number ``route`` of the best tours has."""
         return 0
 
+    def current_type(self, route: int) -> int:  # noqa: ARG002
+        """Type of vehicle that route number ``route`` of the tours as they are now has."""
+        return 0
+
     def plan(self) -> RoutingPlan:
         """The best plan."""
         if self.kept is not None and self.kept[0] <= self._of_tours():
@@ -138,7 +142,16 @@ class TourEngine:
 
     def current_routes(self) -> list[NDArray[np.int32]]:
         """Stops of each route of the tours as they are now."""
-        return [self.stops[route].astype(np.int32) for route in current_routes(self.tours)]
+        return [self.stops[route].astype(np.int32) for _, route in current_routes(self.tours)]
+
+    def current_plan(self) -> RoutingPlan:
+        """The tours as they are now, whatever is left out."""
+        return RoutingPlan(
+            tuple(
+                Route(self.current_type(r), tuple(self.stops[route].tolist()))
+                for r, route in current_routes(self.tours)
+            )
+        )
 
     def _plan_of_tours(self) -> RoutingPlan:
         return RoutingPlan(

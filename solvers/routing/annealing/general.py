@@ -332,6 +332,10 @@ class GeneralEngine(TourEngine):
         """Type of vehicle that route number ``route`` of the best tours has."""
         return int(self.tours.rich.runs["best_type"][route])
 
+    def current_type(self, route: int) -> int:
+        """Type of vehicle that route number ``route`` of the tours as they are now has."""
+        return int(self.tours.rich.runs["type"][route])
+
 
 def warm_general() -> None:
     """Compile the kernels."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.routing.annealing.engine import TourEngine
+from solvers.routing.annealing.recombination import RoutePool, is_worthwhile
 from solvers.routing.annealing.schedule import Cooling, Trace, timed
 from solvers.routing.plan import Route, RoutingPlan
 from solvers.routing.problem import RoutingProblem
@@ -39,6 +40,12 @@ SPARE = 2
 
 PROBES, PROBE = 4, 500
 """Blocks that tell how fast the engine is, and iterations of each: 15 ms at most between two looks at the stop."""
+
+SNAPSHOT = 2_000
+"""Iterations between two looks at which routes there are, where they are remembered."""
+
+RECOMBINATIONS = ((0.6, 0.8), (0.85, 1.0))
+"""From and until which parts of the time a better plan of the routes seen is looked for."""
 
 MakeEngine = Callable[[int, NDArray[np.int64], NDArray[np.int64]], TourEngine]
 """An engine for a seed, these stops, and so many vehicles of each type."""
@@ -68,6 +75,14 @@ class Regions:
         self._objective = math.inf
         self._chosen: set[int] = set()
         self._before = math.inf
+        self._seed = seed
+        self._pool = RoutePool(problem) if is_worthwhile(problem, len(engine.routes())) else None
+        self._until_snapshot = SNAPSHOT
+
+    @property
+    def remembers(self) -> bool:
+        """Whether routes seen are remembered, for `recombine`."""
+        return self._pool is not None
 
     @property
     def scale(self) -> float:
@@ -104,14 +119,21 @@ class Regions:
 
     def run(self, iterations: int, temperature: float) -> None:
         """As `TourEngine.run`."""
-        self._engine.run(iterations, temperature)
+        if self._pool is None:
+            self._engine.run(iterations, temperature)
+            return
+        while iterations:  # looks come after fixed numbers of iterations, wherever blocks end
+            some = min(iterations, self._until_snapshot)
+            self._engine.run(some, temperature)
+            iterations -= some
+            self._until_snapshot -= some
+            if not self._until_snapshot:
+                self._until_snapshot = SNAPSHOT
+                self._pool.add(self._engine.current_plan().routes)
 
     def next_region(self) -> None:
         """Keep the last region where it is better, and begin another one."""
-        self.close()
-        if self._plan is None:
-            self._plan, self._objective = self._whole.plan(), self._whole.best_objective
-        routes = self._plan.routes
+        routes = self._settle().routes
         chosen, stops = self._choose(routes)
         unused = self.problem.vehicle_count.copy()
         np.subtract.at(unused, [route.vehicle_type for route in routes], 1)
@@ -120,6 +142,24 @@ class Regions:
         self._engine = self._make(int(self._rng.integers(2**62)), stops, vehicles)
         self._engine.start(RoutingPlan(tuple(routes[r] for r in chosen)), Never())
         self._chosen, self._before = set(chosen), self._engine.best_objective
+
+    def recombine(self, stop: Stop) -> Iterator[None]:
+        """Keep the last region where it is better, then go over to better plans of routes seen until ``stop``.
+
+        Yields after each. Nothing happens where routes are not remembered (`is_worthwhile`).
+        """
+        if self._pool is None:
+            return
+        for plan in self._pool.better_plans(self._settle(), stop, self._seed):
+            self._plan, self._objective = plan, self.problem.verify(plan).objective
+            yield
+
+    def _settle(self) -> RoutingPlan:
+        """The best plan, with what the last region has found."""
+        self.close()
+        if self._plan is None:
+            self._plan, self._objective = self._whole.plan(), self._whole.best_objective
+        return self._plan
 
     def close(self) -> None:
         """Keep the region under way where it is better; the engine goes on with it all the same."""
@@ -176,12 +216,21 @@ def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
     total_s = stop.remaining_s()
     first_s = regions.first_work * seconds
     if first_s > FIRST_SHARE * total_s:
-        first_s = total_s
+        first_s = total_s * (FIRST_SHARE if regions.remembers else 1.0)
     yield from timed(regions, whole, Until(stop, total_s - first_s), trace)
+    recombinations = list(RECOMBINATIONS)
     while not stop():
         if not math.isfinite(regions.best_objective):  # nothing to begin a region from
             yield from timed(regions, whole, stop, trace)
             return
+        if recombinations and stop.remaining_s() <= total_s * (1.0 - recombinations[0][0]):
+            until_s = total_s * (1.0 - recombinations.pop(0)[1])
+            taken = 0
+            for _ in regions.recombine(Until(stop, until_s)):
+                taken += 1
+                yield
+            trace.add_recombination(taken)
+            continue
         regions.next_region()
         trace.add_region()
         left_s, done = stop.remaining_s(), trace.iterations

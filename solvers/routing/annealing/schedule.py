@@ -4,7 +4,7 @@ A run is a sequence of segments, each some iterations at one temperature. Under 
 of the time, and how many iterations that was is written down; a replay reads it instead of a clock. Within a segment
 the kernel runs in short blocks, between which the stop is asked; where blocks end changes nothing, because the
 temperature is constant and all state lives in the kernel's arrays. A segment of no iterations stands for the next
-region.
+region where its temperature is 0, and else for how many better plans of the routes seen were taken.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 from solvers.stop import Stop
 
-TRACE_VERSION = 2
+TRACE_VERSION = 3
 
 BLOCK_S = 0.008
 """Time between two questions to the stop that is aimed for, in seconds."""
@@ -44,6 +45,10 @@ class RegionalEngine(Engine, Protocol):
 
     def next_region(self) -> None:
         """Anneal another region from now on."""
+        ...
+
+    def recombine(self, stop: Stop) -> Iterator[None]:
+        """Go over to better plans of the routes seen; yields after each."""
         ...
 
 
@@ -89,6 +94,11 @@ class Trace:
         """Note that what follows is another region's (`solvers.routing.annealing.regions`)."""
         self.segments.append([0, 0.0])
 
+    def add_recombination(self, taken: int) -> None:
+        """Note that so many better plans of the routes seen were taken, one after the other."""
+        if taken > 0:
+            self.segments.append([0, float(taken)])
+
     @property
     def iterations(self) -> int:
         """Of all segments."""
@@ -111,10 +121,10 @@ class Trace:
             raise ValueError(f"control trace has version {trace.get('version')!r}; allowed: {TRACE_VERSION}")
         segments = [(int(iterations), float(temperature)) for iterations, temperature in trace["segments"]]
         if any(
-            (iterations or temperature) and (iterations < 1 or not temperature > 0)
+            (iterations < 1 or not temperature > 0) and (iterations or temperature < 0 or temperature % 1)
             for iterations, temperature in segments
         ):
-            raise ValueError("control trace has a segment without iterations or temperature")
+            raise ValueError("control trace has a malformed segment")
         return segments
 
 
@@ -183,6 +193,9 @@ def replayed(engine: RegionalEngine, segments: list[tuple[int, float]], stop: St
     """Repeat the segments of an earlier run; yields after each."""
     pace = Pace(stop)
     for iterations, temperature in segments:
+        if not iterations and temperature:
+            yield from islice(engine.recombine(stop), int(temperature))
+            continue
         if not iterations:
             engine.next_region()
         done = 0

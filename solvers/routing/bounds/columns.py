@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from solvers.routing.bounds.cuts import Cuts
-from solvers.routing.bounds.lp import Interrupted
+from solvers.routing.growing_program import Interrupted
 from solvers.routing.bounds.master import Master
 from solvers.routing.bounds.prices import Prices
 from solvers.routing.bounds.pricing import GaveUp, Pricer

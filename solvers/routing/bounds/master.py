@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from solvers.routing.bounds.cuts import Cuts, crossing_counts
-from solvers.routing.bounds.lp import GrowingProgram
+from solvers.routing.growing_program import GrowingProgram
 from solvers.routing.bounds.relaxed import Relaxed
 from solvers.routing.bounds.subsets import Subsets, subset_counts
 from solvers.routing.data import FloatArray, IntArray
@@ -118,7 +118,7 @@ class Master:
         return np.asarray(subset_counts(subsets.members, subsets.memory, np.concatenate(routes), _offsets(routes)))
 
     def solve(self) -> None:
-        """Solve, and drop dear columns where there are many. Raises `solvers.routing.bounds.lp.Interrupted`."""
+        """Solve, and drop dear columns where there are many. Raises `solvers.routing.growing_program.Interrupted`."""
         self.program.solve()
         if len(self.routes) > _COLUMNS_MOST:
             reduced = self.program.reduced[self._slacks :]

@@ -80,6 +80,7 @@ def test_impossible_coolings_are_refused(hot, cold, work):
         Cooling(hot, cold, work)
 
 
-def test_a_malformed_trace_is_refused():
-    with pytest.raises(ValueError, match="without iterations"):
-        Trace.segments_of({"version": 2, "segments": [[0, 1.0]]})
+@pytest.mark.parametrize("segment", [[0, 0.5], [0, -1.0], [-1, 1.0], [5, 0.0], [5, -1.0]])
+def test_a_malformed_trace_is_refused(segment):
+    with pytest.raises(ValueError, match="malformed segment"):
+        Trace.segments_of({"version": 3, "segments": [[5, 1.0], segment]})
