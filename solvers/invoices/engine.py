@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from solvers.highs_run import stream
 from solvers.invoices.dive import dive, heaviest
 from solvers.invoices.greedy import greedy_plan
-from solvers.highs_run import stream
 from solvers.invoices.highs_strategy import PROVED, safe_bound
 from solvers.invoices.local_search import improve, swap
 from solvers.invoices.mip import InvoiceMip, all_options, build_mip

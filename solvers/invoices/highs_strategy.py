@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from solvers.invoices.greedy import greedy_plan
 from solvers.highs_run import stream
+from solvers.invoices.greedy import greedy_plan
 from solvers.invoices.mip import build_mip
 from solvers.invoices.model import model_of
 from solvers.invoices.plan import InvoicePlan

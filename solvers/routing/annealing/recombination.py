@@ -107,9 +107,7 @@ class RoutePool:
 class _Program:
     """Cover each stop once at least cost by routes and, for those that may stay out, by their prizes."""
 
-    def __init__(
-        self, problem: RoutingProblem, costs: FloatArray, routes: list[Route] | tuple[Route, ...]
-    ) -> None:
+    def __init__(self, problem: RoutingProblem, costs: FloatArray, routes: list[Route] | tuple[Route, ...]) -> None:
         n = problem.n_stops
         self.optional: IntArray = np.flatnonzero(problem.optional)
         scarce = np.flatnonzero(problem.vehicle_count < n)

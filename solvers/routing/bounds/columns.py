@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from solvers.routing.bounds.cuts import Cuts
-from solvers.routing.growing_program import Interrupted
 from solvers.routing.bounds.master import Master
 from solvers.routing.bounds.prices import Prices
 from solvers.routing.bounds.pricing import GaveUp, Pricer
 from solvers.routing.bounds.relaxed import Relaxed
 from solvers.routing.bounds.subsets import ACTIVE_MOST, Subsets
 from solvers.routing.data import FloatArray, IntArray
+from solvers.routing.growing_program import Interrupted
 from solvers.stop import Stop
 
 _ROUTES_AT_ONCE = 150

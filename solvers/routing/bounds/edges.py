@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from solvers.routing.bounds.cuts import Cuts
-from solvers.routing.growing_program import GrowingProgram, Interrupted
 from solvers.routing.bounds.relaxed import Relaxed
 from solvers.routing.data import FloatArray, IntArray
+from solvers.routing.growing_program import GrowingProgram, Interrupted
 from solvers.routing.problem import BoolArray
 from solvers.stop import Stop
 

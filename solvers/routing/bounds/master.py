@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from solvers.routing.bounds.cuts import Cuts, crossing_counts
-from solvers.routing.growing_program import GrowingProgram
 from solvers.routing.bounds.relaxed import Relaxed
 from solvers.routing.bounds.subsets import Subsets, subset_counts
 from solvers.routing.data import FloatArray, IntArray
+from solvers.routing.growing_program import GrowingProgram
 from solvers.routing.problem import BoolArray
 from solvers.stop import Stop
 
