@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from solvers.routing.annealing.compile import compiled
 from solvers.routing.annealing.random import seeded
-from solvers.routing.annealing.records import GIVEN, LOG, MARK, NODE, ROUTE, VISIT
+from solvers.routing.annealing.records import GIVEN, LOG, MARK, NODE, PLACE, ROUTE, SPOT, VISIT
 from solvers.routing.annealing.rich import (
     Rich,
     count_in,
@@ -158,6 +158,7 @@ def empty_tours(
     fixed: float = 0.0,
     rich: Rich | None = None,
     matrix: NDArray[np.float64] | None = None,
+    places: Any = None,
 ) -> Tours:
     """Tours around ``nodes`` and ``near``, lengths not yet computed."""
     n, routes = len(near), len(nodes) - len(near)
@@ -168,6 +169,7 @@ def empty_tours(
     marks["best"] = -1
     tours = Tours(
         nodes=nodes,
+        places=np.zeros(0, PLACE) if places is None else places,
         rich=rich,
         matrix=matrix,
         given=np.array([(int(metric), 10.0**decimals, capacity, fixed)], GIVEN),
@@ -181,6 +183,8 @@ def empty_tours(
         todo=np.zeros(2 * n + 16, np.int32),
         key=np.zeros(2 * n + 16),
         fits=np.zeros(near.shape[1] + 1, np.int32),
+        spots=np.zeros(2 * max(near.shape[1], routes) + 1, SPOT),
+        long=np.zeros(routes + 1, np.int32),
         marks=marks,
         counts=np.zeros(8, np.int64),
         costs=np.array([np.inf, np.inf]),
@@ -222,8 +226,10 @@ def build_tours(
     """
     n = len(demand)
     nodes = np.zeros(n + max_routes, NODE)
-    for name, axis in zip("xyz", points.T, strict=False):
-        nodes[name][:n], nodes[name][n:] = axis[:n], axis[n]
+    places = np.zeros(n + max_routes if matrix is None else 0, PLACE)
+    if matrix is None:
+        for name, axis in zip("xyz", points.T, strict=False):
+            places[name][:n], places[name][n:] = axis[:n], axis[n]
     nodes["demand"][:n] = demand
     near = near_by_coordinates(points[:n], neighbours) if matrix is None else near_by_matrix(matrix[:n, :n], neighbours)
     tours = empty_tours(
@@ -236,6 +242,7 @@ def build_tours(
         capacity=capacity,
         fixed=fixed,
         matrix=matrix,
+        places=places,
     )
     _near_lengths(tours)
     load_routes(tours, [])

@@ -22,6 +22,16 @@ MATRIX_STOPS = 2_000
 """Up to so many stops a matrix (32 MB) is faster than coordinates, by a tenth to a third."""
 
 
+SPARE_ROUTES = 16
+"""Routes kept ready beside a fifth more than the fewest."""
+
+
+def fewest_routes(demand: NDArray[np.int64], capacity: int) -> int:
+    """A lower bound on the vehicles: by the sum, and by visits of which at most 1, 2, ... fit together."""
+    sizes = [int((demand * (k + 1) > capacity).sum()) / k for k in range(1, 11)]
+    return max(math.ceil(size) for size in (int(demand.sum()) / max(capacity, 1), *sizes))
+
+
 def load_of(problem: RoutingProblem) -> NDArray[np.int64] | None:
     """(n,) what each stop adds to its route's load, where one number says it; else ``None``."""
     delivered, picked = bool(problem.delivery.any()), bool(problem.pickup.any())
@@ -72,14 +82,14 @@ class CapacityEngine(TourEngine):
         # A mandatory stop outside is worse than every stop on a vehicle of its own.
         outside = 2.0 * float(to_depot.sum()) + n * fixed + float(prize.sum()) / unit + 1.0
         penalty = np.where(problem.optional[some], prize / unit, outside)
-        fewest = math.ceil(int(demand.sum()) / max(capacity, 1))
+        fewest = fewest_routes(demand, capacity)
         most = int(problem.vehicle_count[0]) if vehicles is None else vehicles
         tours = build_tours(
             points,
             demand,
             capacity,
             penalty,
-            min(most, n, fewest + fewest // 5 + 50) if vehicles is None else min(most, n),
+            min(most, n, fewest + fewest // 5 + SPARE_ROUTES) if vehicles is None else min(most, n),
             seed,
             metric=travel.metric,
             decimals=travel.decimals,

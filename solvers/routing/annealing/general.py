@@ -31,6 +31,9 @@ MOST_TYPES = 200
 HOT_WITH_TIME, COLD_WITH_TIME = 3.0, 0.03
 """Temperatures where time matters: long routes under wide windows only lose a vehicle when it is hot."""
 
+FIRST_WORK_WITH_TIME = 3_000
+"""There, iterations per stop of the first cooling, unless visits may stay out."""
+
 HOT_OF_TYPES, COLD_OF_TYPES, REGION_HEAT_OF_TYPES = 2.0, 0.04, 0.25
 """Where vehicles differ and time does not matter: heat decides on the fleet, which regions then leave alone."""
 
@@ -299,6 +302,8 @@ class GeneralEngine(TourEngine):
         super().__init__(tours, ~problem.optional, 1.0, stops)
         if problem.has_time:
             self.hot, self.cold = HOT_WITH_TIME, COLD_WITH_TIME
+            if not problem.optional.any():
+                self.first_work = FIRST_WORK_WITH_TIME
         elif types > 1:
             self.hot, self.cold, self.region_heat = HOT_OF_TYPES, COLD_OF_TYPES, REGION_HEAT_OF_TYPES
             self.first_work = FIRST_WORK_OF_TYPES

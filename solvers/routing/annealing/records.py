@@ -16,12 +16,15 @@ NODE = np.dtype(
         ("demand", np.int32),
         ("dsucc", np.float64),
         ("dpred", np.float64),
-        ("x", np.float64),
-        ("y", np.float64),
-        ("z", np.float64),
     ]
 )
-"""One node. ``route`` is -1 while a visit is absent. ``dsucc`` and ``dpred`` are the lengths of its two edges."""
+"""One node: half a cache line. ``route`` is -1 while a visit is absent, ``dsucc`` and ``dpred`` are its two edges."""
+
+PLACE = np.dtype([("x", np.float64), ("y", np.float64), ("z", np.float64), ("_", np.float64)])
+"""Where one node is."""
+
+SPOT = np.dtype([("node", np.int32), ("kind", np.int32)])
+"""A place for a visit: after which node, with which vehicle type."""
 
 VISIT = np.dtype(
     [

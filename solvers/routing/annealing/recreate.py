@@ -146,29 +146,30 @@ def insert_best(tours, c):  # type: ignore[no-untyped-def]
     # Long edges to the depot pass near visits that neither of their ends is near to.
     to_depot = tours.visits[c].depot_length
     least = to_depot + near_length[c, k_near - 1] if k_near > 0 else to_depot
-    routes = load.shape[0] - counts[N_FREE]
-    few = routes <= FEW_ROUTES
-    hits = 0
-    if few:
-        for k in range(load.shape[0]):
-            hits += tours.spoke[k] > least - best
+    long = tours.long
+    found = 0
+    if load.shape[0] - counts[N_FREE] <= FEW_ROUTES:
+        for r in range(load.shape[0]):
+            long[found] = r
+            found += (tours.spoke[r] > least - best) & (load[r] <= room)
     else:
-        hits = routes = counts[N_RUINED]
-    if hits > 0:
-        for i in range(routes):
-            r = np.int64(tours.routes[counts[N_FREE] + i].free if few else tours.routes[i].ruined)
-            if tours.spoke[r] <= least - best or load[r] > room or tours.routes[r].size == 0:
-                continue
-            sentinel = n + r
-            cost = to_depot + distance(tours, c, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
-            if cost < best:
-                best = cost
-                at = sentinel
-            p = np.int64(nodes[sentinel].pred)
-            cost = to_depot + distance(tours, c, p) - nodes[sentinel].dpred
-            if cost < best:
-                best = cost
-                at = p
+        for i in range(counts[N_RUINED]):
+            long[found] = tours.routes[i].ruined
+            found += load[long[found]] <= room
+    for i in range(found):
+        r = np.int64(long[i])
+        if tours.spoke[r] <= least - best or tours.routes[r].size == 0:
+            continue
+        sentinel = n + r
+        cost = to_depot + distance(tours, c, np.int64(nodes[sentinel].succ)) - nodes[sentinel].dsucc
+        if cost < best:
+            best = cost
+            at = sentinel
+        p = np.int64(nodes[sentinel].pred)
+        cost = to_depot + distance(tours, c, p) - nodes[sentinel].dpred
+        if cost < best:
+            best = cost
+            at = p
     if at >= 0:
         put_after(tours, c, at)
 

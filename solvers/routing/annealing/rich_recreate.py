@@ -17,7 +17,7 @@ from solvers.routing.annealing.rich import (
     SEVERAL_TYPES,
     refresh_peaks,
 )
-from solvers.routing.annealing.room import BLINK_RATE, FEW_ROUTES, change, cheapest_alone, kind_for, new_route
+from solvers.routing.annealing.room import BLINK_RATE, FEW_RICH_ROUTES, change, cheapest_alone, kind_for, new_route
 from solvers.routing.annealing.shipments import insert_shipment, open_shipment
 from solvers.routing.annealing.times import begun, reached_from, rich_time, span_with, spread_times
 from solvers.routing.annealing.tour import BLINK_IN, N_FREE, N_RUINED, distance, put_after, renew, retype
@@ -62,9 +62,6 @@ def _try(tours, rich, c, p, r, kind, extra, best):  # type: ignore[no-untyped-de
     Else ``best``.
     """
     s = np.int64(tours.nodes[p].succ)
-    sites = rich.sites
-    if rich.flags[HAS_TIME] and (sites[p].earliest > sites[c].closes or sites[c].opens > sites[s].latest):
-        return best  # whatever the way: nothing has to be measured
     before, after = distance(tours, p, c), distance(tours, c, s)
     cost = rich.kinds[kind].unit_cost * (before + after - tours.nodes[p].dsucc) + extra
     if cost >= best or not _fits(tours, rich, c, p, s, r, kind, before, after):
@@ -91,45 +88,110 @@ def open_rich(tours, c):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _offer(tours, rich, c, p, kind, found):  # type: ignore[no-untyped-def]
+    """Note node ``p`` as a place for visit ``c`` where windows do not rule it out; returns how many places there are.
+
+    Without a branch: none would be predicted well.
+    """
+    sites = rich.sites
+    s = np.int64(tours.nodes[p].succ)
+    tours.spots[found].node = p
+    tours.spots[found].kind = kind
+    in_time = (sites[p].earliest + sites[p].service <= sites[c].closes) & (
+        sites[c].opens + sites[c].service <= sites[s].latest
+    )
+    return found + (in_time | (rich.flags[HAS_TIME] == 0))
+
+
+@inlined
+def near_with_room(tours, rich, c):  # type: ignore[no-untyped-def]
+    """Fill ``fits`` with the near visits of ``c`` whose routes have room for it; how many.
+
+    As `has_room` where all vehicles are alike, without a branch.
+    """
+    near, amounts, sums = tours.near, rich.amounts, rich.sums
+    found = 0
+    if not rich.pairs[c, 0].compatible:
+        return found
+    in_order = (not rich.flags[BACKHAULS_LAST]) | (rich.sites[c].delivers != 0)
+    for k in range(near.shape[1]):
+        r = np.int64(tours.nodes[near[c, k]].route)
+        fits = (r >= 0) & (tours.routes[r].size < rich.kinds[0].most_stops) & (in_order | (rich.runs[r].deliveries > 0))
+        for d in range(sums.shape[1]):
+            limit = rich.capacity[0, d]
+            fits &= (sums[r, d].brought + amounts[c, d].brings <= limit) & (
+                sums[r, d].taken + amounts[c, d].takes <= limit
+            )
+        tours.fits[found] = near[c, k]
+        found += fits
+    return found
+
+
+@inlined
+def _near_places(tours, rich, c):  # type: ignore[no-untyped-def]
+    """Fill ``spots`` with the places of ``c`` beside its near visits, as far as room and windows say; how many."""
+    nodes, near = tours.nodes, tours.near
+    found = 0
+    several = rich.flags[SEVERAL_TYPES]
+    for k in range(0 if several else near_with_room(tours, rich, c)):
+        j = np.int64(tours.fits[k])
+        found = _offer(tours, rich, c, j, 0, found)
+        found = _offer(tours, rich, c, np.int64(nodes[j].pred), 0, found)
+    for k in range(near.shape[1] if several else 0):
+        j = np.int64(near[c, k])
+        r = np.int64(nodes[j].route)
+        kind = kind_for(tours, rich, c, r) if r >= 0 else -1
+        if kind >= 0:
+            found = _offer(tours, rich, c, j, kind, found)
+            found = _offer(tours, rich, c, np.int64(nodes[j].pred), kind, found)
+    return found
+
+
+@inlined
+def _end_places(tours, rich, c, everywhere):  # type: ignore[no-untyped-def]
+    """As `_near_places`, at both ends of all routes, or of those that the ruin touched."""
+    n, used = tours.near.shape[0], tours.counts[N_FREE]
+    found = 0
+    for i in range(tours.load.shape[0] - used if everywhere else tours.counts[N_RUINED]):
+        r = np.int64(tours.routes[used + i].free if everywhere else tours.routes[i].ruined)
+        kind = kind_for(tours, rich, c, r) if tours.routes[r].size > 0 else -1
+        if kind >= 0:
+            found = _offer(tours, rich, c, n + r, kind, found)
+            found = _offer(tours, rich, c, np.int64(tours.nodes[n + r].pred), kind, found)
+    return found
+
+
+@inlined
 def insert_best_rich(tours, c):  # type: ignore[no-untyped-def]
-    """Insert visit ``c`` where it costs least beside its near visits, or in a new route, or not at all."""
+    """Insert visit ``c`` where it costs least beside its near visits, or in a new route, or not at all.
+
+    Both ends of ruined routes are looked at too, and those of all where there are few, or where nothing near fits: or
+    else no route would ever be given up.
+    """
     rich = tours.rich
     if rich.sites[c].partner >= 0:
         insert_shipment(tours, c)
         return
-    nodes, counts, near = tours.nodes, tours.counts, tours.near
-    n, k_near = near.shape
+    nodes, counts = tours.nodes, tours.counts
+    n = tours.near.shape[0]
     new_type, best = cheapest_alone(tours, rich, c, tours.visits[c].penalty)
     at: Any = -1
     blink_in = counts[BLINK_IN]
-    for k in range(k_near):
-        j = np.int64(near[c, k])
-        r = np.int64(nodes[j].route)
-        kind = kind_for(tours, rich, c, r) if r >= 0 else -1
-        if kind < 0:
-            continue
-        extra = change(rich, r, kind) if rich.flags[SEVERAL_TYPES] else 0.0
-        for side in range(2):
-            if blink_in > 0:
-                blink_in -= 1
-                p = j if side == 0 else np.int64(nodes[j].pred)
-                cost = _try(tours, rich, c, p, r, kind, extra, best)
-                if cost < best:
-                    best = cost
-                    at = p
-                    new_type = kind
-            else:
+    for turn in range(2):
+        if turn == 0:
+            found = _near_places(tours, rich, c)
+        else:
+            everywhere = at < 0 or tours.load.shape[0] - counts[N_FREE] <= FEW_RICH_ROUTES
+            found = _end_places(tours, rich, c, everywhere)
+        for i in range(found):
+            if blink_in == 0:
                 blink_in = geometric(tours.rng, BLINK_RATE)
-    used = counts[N_FREE]
-    few = tours.load.shape[0] - used <= FEW_ROUTES
-    for i in range(tours.load.shape[0] - used if few else counts[N_RUINED]):
-        r = np.int64(tours.routes[used + i].free if few else tours.routes[i].ruined)
-        kind = kind_for(tours, rich, c, r) if tours.routes[r].size > 0 else -1
-        if kind < 0:
-            continue
-        extra = change(rich, r, kind) if rich.flags[SEVERAL_TYPES] else 0.0
-        for side in range(2):
-            p = n + r if side == 0 else np.int64(nodes[n + r].pred)
+                continue
+            blink_in -= 1
+            p = np.int64(tours.spots[i].node)
+            kind = np.int64(tours.spots[i].kind)
+            r = np.int64(nodes[p].route)
+            extra = change(rich, r, kind) if rich.flags[SEVERAL_TYPES] else 0.0
             cost = _try(tours, rich, c, p, r, kind, extra, best)
             if cost < best:
                 best = cost

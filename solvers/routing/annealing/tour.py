@@ -55,6 +55,7 @@ class Tours(NamedTuple):
     """
 
     nodes: Any  # NODE[n + R]
+    places: Any  # PLACE[n + R]; [0] where a matrix or a Rich has the distances
     rich: Any  # a `Rich`, or None where one load limit is all there is
     matrix: Any  # float64: [n + 1, n + 1], the depot last, or None; with a Rich [S, S], or [0, 0] for none
     given: Any  # GIVEN[1]
@@ -67,7 +68,9 @@ class Tours(NamedTuple):
     log: Any  # LOG: undo log
     todo: NDArray[np.int32]  # visits to insert, in order
     key: NDArray[np.float64]  # their sorting keys
-    fits: NDArray[np.int32]  # [K + 1] which near visits are on a route that has room
+    fits: NDArray[np.int32]  # [K + 1] which near visits are on a route that has room; with a Rich those visits
+    spots: Any  # SPOT[2 max(K, R) + 1] places for a visit, with a Rich
+    long: NDArray[np.int32]  # [R + 1] routes that have room and long edges to the depot
     marks: Any  # MARK[n + R]
     counts: NDArray[np.int64]  # see N_ABSENT ...
     costs: NDArray[np.float64]  # see COST ...
@@ -114,18 +117,18 @@ def _of_sites(matrix, given, points, a, b):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _of_nodes(matrix, given, nodes, n, a, b):  # type: ignore[no-untyped-def]
+def _of_nodes(matrix, given, places, n, a, b):  # type: ignore[no-untyped-def]
     if matrix is None:
-        dx = nodes[a].x - nodes[b].x
-        dy = nodes[a].y - nodes[b].y
-        return _between(given, dx, dy, nodes[a].z - nodes[b].z)
+        dx = places[a].x - places[b].x
+        dy = places[a].y - places[b].y
+        return _between(given, dx, dy, places[a].z - places[b].z)
     return np.float64(matrix[min(a, n), min(b, n)])
 
 
 @inlined
 def _length(rich, tours, a, b):  # type: ignore[no-untyped-def]
     if rich is None:
-        return _of_nodes(tours.matrix, tours.given, tours.nodes, tours.near.shape[0], a, b)
+        return _of_nodes(tours.matrix, tours.given, tours.places, tours.near.shape[0], a, b)
     leaves, arrives = rich.sites[a].leaves, rich.sites[b].arrives
     if leaves < 0 or arrives < 0:
         return 0.0

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from solvers.routing.annealing import general
 from solvers.routing.annealing.capacity import CapacityEngine
+from solvers.routing.annealing.compile import compiled
+from solvers.routing.annealing.rich_recreate import near_with_room
+from solvers.routing.annealing.room import kind_for
 from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.data import (
     Coordinates,
@@ -135,6 +138,31 @@ def test_every_plan_is_feasible_and_priced_right_whatever_features_the_problem_h
         assert candidate.claimed_objective == pytest.approx(verdict.objective, rel=1e-9, abs=1e-6)
         assert candidate.claimed_objective <= told
         told = candidate.claimed_objective
+
+
+@compiled
+def _both(tours, c):
+    """Near visits whose routes have room for ``c``, judged for one type of vehicle, and for any."""
+    found = set()
+    for k in range(near_with_room(tours, tours.rich, c)):
+        found.add(np.int64(tours.fits[k]))
+    expected = set()
+    for j in tours.near[c]:
+        r = np.int64(tours.nodes[j].route)
+        if r >= 0 and kind_for(tours, tours.rich, c, r) >= 0:
+            expected.add(np.int64(j))
+    return found, expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(problems().filter(lambda problem: len(problem.vehicle_count) == 1), st.integers(0, 2**40))
+def test_room_with_one_type_of_vehicle_is_judged_as_with_several(problem, seed):
+    engine = general.GeneralEngine(problem, seed)
+    engine.start(None, WorkLimit(10**6))
+    engine.run(100, 50.0)
+    for c in np.flatnonzero(problem.partner < 0).tolist():
+        found, expected = _both(engine.tours, c)
+        assert found == expected
 
 
 @settings(max_examples=25, deadline=None)

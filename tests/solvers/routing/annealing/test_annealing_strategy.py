@@ -5,7 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from solvers.routing.annealing.capacity import fewest_routes
 from solvers.routing.annealing.strategy import Annealing
 from solvers.routing.data import Coordinates, LocationRow, Metric, ProfileRow, RoutingData, VehicleRow, VisitRow
 from solvers.routing.plan import Route, RoutingPlan
@@ -43,6 +46,29 @@ def test_every_candidate_is_feasible_better_than_the_one_before_and_priced_right
         assert candidate.claimed_objective == pytest.approx(verdict.objective, rel=1e-9)
         told.append(verdict.objective)
     assert told == sorted(told, reverse=True)
+
+
+@pytest.mark.parametrize("load", [51, 34, 26])
+def test_vehicles_that_hold_few_stops_each_are_enough(load):
+    places = tuple(LocationRow(f"p{i}", Coordinates.POINT, float(i % 20), float(i // 20)) for i in range(301))
+    visits = tuple(VisitRow(f"v{i}", f"p{i}", (("kg", load),)) for i in range(1, 301))
+    fleet = (VehicleRow("van", 300, "p0", "p0", (("kg", 100),)),)
+    problem = RoutingProblem.of(RoutingData(places, fleet, visits))
+    last = _last(problem, Context(1, WorkLimit(3)))
+    assert problem.verify(last.plan).feasible
+    assert len(last.plan.routes) == -(-300 // (100 // load))
+
+
+@given(st.lists(st.integers(0, 60), max_size=40), st.integers(60, 150))
+def test_no_packing_needs_fewer_vehicles_than_the_fewest(loads, capacity):
+    rooms: list[int] = []  # first fit decreasing
+    for load in sorted(loads, reverse=True):
+        place = next((k for k, room in enumerate(rooms) if room >= load), None)
+        if place is None:
+            rooms.append(capacity - load)
+        else:
+            rooms[place] -= load
+    assert fewest_routes(np.array(loads, np.int64), capacity) <= len(rooms)
 
 
 def test_small_problems_are_solved_to_the_optimum_of_exhaustive_search():
