@@ -7,7 +7,8 @@ Where they are long, its relaxation is hard and the pool holds little that fits 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 import highspy
 import numpy as np
@@ -26,7 +27,7 @@ MOST_STOPS, MOST_PER_ROUTE = 250, 8.0
 """Stops of a problem, and mean stops of a route, at most; beyond, no routes are collected."""
 
 MOST_ROUTES = 40_000
-"""Routes that are remembered; beyond, the oldest are forgotten."""
+"""Routes that are remembered; beyond, those seen last the longest ago are forgotten."""
 
 PART_OF_GAP = 0.5
 """Routes whose reduced cost is more than this part of the distance of the plan from the relaxation are left out: a plan
@@ -53,19 +54,20 @@ class RoutePool:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def add(self, routes: Iterator[Route] | tuple[Route, ...]) -> None:
+    def add(self, routes: Iterable[Route]) -> None:
         """Remember the feasible ones of ``routes``."""
         for route in routes:
             if not route.visits:
                 continue
             key = (route.vehicle_type, frozenset(route.visits))
-            known = self._seen.get(key)
-            if known is not None and known[1].visits == route.visits:
-                continue
-            visits = np.array(route.visits, np.int64)
-            cost = float(route_cost(self._arrays, route.vehicle_type, visits, len(visits)))
-            if np.isfinite(cost) and (known is None or cost < known[0]):
-                self._seen[key] = cost, route
+            known = self._seen.pop(key, None)
+            if known is None or known[1].visits != route.visits:
+                visits = np.array(route.visits, np.int64)
+                cost = float(route_cost(self._arrays, route.vehicle_type, visits, len(visits)))
+                if cost < (math.inf if known is None else known[0]):
+                    known = cost, route
+            if known is not None:
+                self._seen[key] = known
         while len(self._seen) > MOST_ROUTES:
             del self._seen[next(iter(self._seen))]
 
@@ -107,7 +109,7 @@ class RoutePool:
 class _Program:
     """Cover each stop once at least cost by routes and, for those that may stay out, by their prizes."""
 
-    def __init__(self, problem: RoutingProblem, costs: FloatArray, routes: list[Route] | tuple[Route, ...]) -> None:
+    def __init__(self, problem: RoutingProblem, costs: FloatArray, routes: Sequence[Route]) -> None:
         n = problem.n_stops
         self.optional: IntArray = np.flatnonzero(problem.optional)
         scarce = np.flatnonzero(problem.vehicle_count < n)

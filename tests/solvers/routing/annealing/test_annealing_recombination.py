@@ -106,13 +106,13 @@ def test_the_cheapest_order_of_the_same_stops_is_remembered_and_what_no_vehicle_
     assert problem.verify(last).objective == pytest.approx(best)
 
 
-def test_the_oldest_routes_are_forgotten(monkeypatch):
+def test_the_routes_not_seen_for_longest_are_forgotten(monkeypatch):
     monkeypatch.setattr(recombination, "MOST_ROUTES", 3)
     problem = _problem(5, 1)
     pool = RoutePool(problem)
-    pool.add(tuple(Route(0, (0, 1)) for _ in range(9)))
-    pool.add(_alone(problem).routes)
-    assert len(pool) == 3
+    pool.add(_alone(problem).routes[:3])
+    pool.add((Route(0, (0,)), Route(0, (3,))))
+    assert [route.visits for _, route in pool._seen.values()] == [(2,), (0,), (3,)]
     assert [*pool.better_plans(_alone(problem), Never(), 0)] == []
 
 
