@@ -107,7 +107,7 @@ def _offer(tours, rich, c, p, kind, found):  # type: ignore[no-untyped-def]
 def near_with_room(tours, rich, c):  # type: ignore[no-untyped-def]
     """Fill ``fits`` with the near visits of ``c`` whose routes have room for it; how many.
 
-    As `has_room` where all vehicles are alike, without a branch.
+    As `has_room` where all vehicles are alike, without a branch. A `has_room` without one, for both, is 7 % slower.
     """
     near, amounts, sums = tours.near, rich.amounts, rich.sums
     found = 0

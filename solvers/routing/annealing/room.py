@@ -14,8 +14,8 @@ BLINK_RATE = 0.01
 """Chance that a place is overlooked."""
 
 FEW_ROUTES, FEW_RICH_ROUTES = 100, 20
-"""Up to so many routes, all edges to the depot are looked at; beyond, those of ruined routes. Fewer with a Rich, where
-a look takes long."""
+"""Up to so many routes, all edges to the depot are looked at; beyond, those of ruined routes. Fewer for a visit where
+tours are rich and a look takes long."""
 
 
 @inlined
