@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from solvers.routing.annealing.build import best_routes, current_routes, load_routes
 from solvers.routing.annealing.kernel import anneal
-from solvers.routing.annealing.tour import BEST_COST, COST, Tours, keep_best
+from solvers.routing.annealing.tour import BEST_COST, COST, N_FREE, Tours, keep_best
 from solvers.routing.plan import Route, RoutingPlan
 from solvers.stop import Stop
 
@@ -46,7 +46,11 @@ class TourEngine:
     hot, cold, region_heat
         Temperatures of a whole cooling, in units of `scale`, and which part of ``hot`` regions begin at.
     first_work
-        Iterations per stop of the first cooling, before regions have their turn.
+        Iterations per stop of the first coolings, before regions have their turn.
+    route_bonuses
+        What each used route saves while it is hot, in temperatures, after each `next_cooling`; before, and where there
+        are none, nothing. Hot tours have other numbers of routes than cold ones, and routes are hard to give up or to
+        add later.
 
     """
 
@@ -54,6 +58,7 @@ class TourEngine:
     first_work = FIRST_WORK
     mean_removed = 10.0
     longest_string = 10
+    route_bonuses: tuple[float, ...] = ()
 
     def __init__(
         self, tours: Tours, mandatory: NDArray[np.bool_], unit: float, stops: NDArray[np.int64] | None = None
@@ -63,7 +68,7 @@ class TourEngine:
         self.visits = np.full(int(self.stops.max(initial=-1)) + 1, -1)
         self.visits[self.stops] = np.arange(len(self.stops))
         self.prize = np.where(mandatory, 0.0, tours.penalty)
-        self.weight = 1.0
+        self.weight, self.bonus, self._turn = 1.0, 0.0, 0
         self.kept: tuple[float, RoutingPlan] | None = None
 
     def start(self, plan: RoutingPlan | None, stop: Stop) -> None:
@@ -79,8 +84,20 @@ class TourEngine:
         """Anneal on from where the last call ended; ``temperature`` is in units of the objective."""
         if not self.mandatory.all():
             self._weigh(temperature)
+        self._reward_routes(temperature)
         anneal(self.tours, iterations, temperature / self.unit, self.mean_removed, self.longest_string)
-        if self.weight > 1.0 and self.kept is not None and (objective := self._of_tours()) < self.kept[0]:
+        if self.weight > 1.0:
+            self._keep()
+
+    def next_cooling(self) -> None:
+        """Anneal with the next one of `route_bonuses` from now on."""
+        self._keep()
+        self._turn += 1
+
+    def _keep(self) -> None:
+        """Keep the best tours where they are better than what is kept: other weights will judge them otherwise."""
+        objective = self._of_tours()
+        if objective < (math.inf if self.kept is None else self.kept[0]):
             self.kept = (objective, self._plan_of_tours())
 
     def _weigh(self, temperature: float) -> None:
@@ -91,7 +108,7 @@ class TourEngine:
         if weight == self.weight:
             return
         if self.weight == 1.0:  # what counts at weight 1 is kept; it is not what the weighted search calls best
-            self.kept = (self.best_objective, self.plan())
+            self._keep()
         tours, n = self.tours, len(self.mandatory)
         more = (weight - self.weight) * self.prize
         tours.visits["penalty"] += more
@@ -100,6 +117,25 @@ class TourEngine:
         self.weight = weight
         if weight == 1.0:
             tours.visits["penalty"] = np.where(self.mandatory, tours.penalty, self.prize)
+        if tours.costs[COST] < tours.costs[BEST_COST]:
+            keep_best(tours)
+
+    def _reward_routes(self, temperature: float) -> None:
+        """Let each used route save so many temperatures, down to nothing when cold."""
+        if not self._turn or not self.route_bonuses:
+            return
+        per_temperature = self.route_bonuses[(self._turn - 1) % len(self.route_bonuses)]
+        bonus = per_temperature * max(temperature - self.cold * self.scale, 0.0) / self.unit
+        if bonus == self.bonus:
+            return
+        self._keep()
+        tours = self.tours
+        less = bonus - self.bonus
+        tours.rich.kinds["fixed_cost"] -= less
+        tours.rich.pairs["alone"] -= less
+        tours.costs[COST] -= less * (len(tours.load) - tours.counts[N_FREE])
+        tours.costs[BEST_COST] -= less * self._best_routes_used()
+        self.bonus = bonus
         if tours.costs[COST] < tours.costs[BEST_COST]:
             keep_best(tours)
 
@@ -120,7 +156,13 @@ class TourEngine:
         if (outside & self.mandatory).any():
             return math.inf
         extra = (self.weight - 1.0) * float(self.prize[outside].sum())
+        if self.bonus:
+            extra -= self.bonus * self._best_routes_used()
         return (float(self.tours.costs[BEST_COST]) - extra) * self.unit
+
+    def _best_routes_used(self) -> int:
+        n = len(self.mandatory)
+        return int(np.count_nonzero(self.tours.best[n:] < n))
 
     def vehicle_type(self, route: int) -> int:  # noqa: ARG002
         """Type of vehicle that route number ``route`` of the best tours has."""

@@ -31,8 +31,11 @@ MOST_TYPES = 200
 HOT_WITH_TIME, COLD_WITH_TIME = 3.0, 0.03
 """Temperatures where time matters: long routes under wide windows only lose a vehicle when it is hot."""
 
-FIRST_WORK_WITH_TIME = 3_000
-"""There, iterations per stop of the first cooling, unless visits may stay out."""
+FIRST_WORK_WITH_TIME = 5_000
+"""There, iterations per stop of the first coolings, unless visits may stay out."""
+
+ROUTE_BONUSES = (3.0, -10.0)
+"""There, what a used route saves while hot: in one cooling many routes become fewer, in the next few become more."""
 
 HOT_OF_TYPES, COLD_OF_TYPES, REGION_HEAT_OF_TYPES = 2.0, 0.04, 0.25
 """Where vehicles differ and time does not matter: heat decides on the fleet, which regions then leave alone."""
@@ -303,6 +306,7 @@ class GeneralEngine(TourEngine):
         if problem.has_time:
             self.hot, self.cold = HOT_WITH_TIME, COLD_WITH_TIME
             if not problem.optional.any():
+                self.route_bonuses = ROUTE_BONUSES if stops is None else ()
                 self.first_work = FIRST_WORK_WITH_TIME
         elif types > 1:
             self.hot, self.cold, self.region_heat = HOT_OF_TYPES, COLD_OF_TYPES, REGION_HEAT_OF_TYPES

@@ -24,7 +24,10 @@ LEAST_STOPS, MOST_STOPS = 100, 300
 """Size of a region, drawn anew for each."""
 
 FIRST_SHARE = 0.6
-"""Where the first cooling would take more than this part of the time, it takes all of it."""
+"""Where the first coolings would take more than this part of the time, it takes all of it."""
+
+LEAST_WORK = 500
+"""Iterations per stop without which a cooling is not shared between several ways to begin."""
 
 REGION_WORK = 1_000
 """Iterations per stop of a region."""
@@ -95,8 +98,17 @@ class Regions:
 
     @property
     def first_work(self) -> int:
-        """Iterations of the first cooling, over the whole problem."""
+        """Iterations of the first coolings, over the whole problem."""
         return self._whole.first_work * len(self._whole.mandatory)
+
+    @property
+    def ways(self) -> int:
+        """Ways to cool the whole problem down, beside the plain one."""
+        return len(self._whole.route_bonuses)
+
+    def next_cooling(self) -> None:
+        """Anneal the whole problem in the next one of its ways from now on."""
+        self._whole.next_cooling()
 
     def region_cooling(self) -> Cooling:
         """Of a region, as `Cooling`."""
@@ -201,9 +213,9 @@ class Regions:
 
 
 def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
-    """Under a clock: one cooling of the whole problem, then regions until the stop; yields now and then.
+    """Under a clock: coolings of the whole problem, then regions until the stop; yields now and then.
 
-    All the time goes into the one cooling where it is not enough for more.
+    All the time goes into those coolings where it is not enough for more.
     """
     whole = regions.cooling()
     total_s = stop.remaining_s()
@@ -217,7 +229,13 @@ def cooled(regions: Regions, stop: Stop, trace: Trace) -> Iterator[None]:
     first_s = regions.first_work * seconds
     if first_s > FIRST_SHARE * total_s:
         first_s = total_s * (FIRST_SHARE if regions.remembers else 1.0)
-    yield from timed(regions, whole, Until(stop, total_s - first_s), trace)
+    enough = first_s / seconds >= regions.ways * LEAST_WORK * regions.stops
+    coolings = regions.ways if regions.ways and enough else 1
+    for number in range(1, coolings + 1):
+        if regions.ways:
+            regions.next_cooling()
+            trace.add_cooling()
+        yield from timed(regions, whole, Until(stop, total_s - first_s * number / coolings), trace)
     recombinations = list(RECOMBINATIONS)
     while not stop():
         if not math.isfinite(regions.best_objective):  # nothing to begin a region from

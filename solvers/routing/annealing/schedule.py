@@ -4,7 +4,8 @@ A run is a sequence of segments, each some iterations at one temperature. Under 
 of the time, and how many iterations that was is written down; a replay reads it instead of a clock. Within a segment
 the kernel runs in short blocks, between which the stop is asked; where blocks end changes nothing, because the
 temperature is constant and all state lives in the kernel's arrays. A segment of no iterations stands for the next
-region where its temperature is 0, and else for how many better plans of the routes seen were taken.
+region where its temperature is 0, for another cooling of the whole problem where it is -1, and else for how many better
+plans of the routes seen were taken.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 from solvers.stop import Stop
 
-TRACE_VERSION = 3
+TRACE_VERSION = 4
 
 BLOCK_S = 0.008
 """Time between two questions to the stop that is aimed for, in seconds."""
@@ -42,6 +43,10 @@ class Engine(Protocol):
 
 class RegionalEngine(Engine, Protocol):
     """One that may go on with a part of its problem."""
+
+    def next_cooling(self) -> None:
+        """Anneal the whole problem in another way from now on."""
+        ...
 
     def next_region(self) -> None:
         """Anneal another region from now on."""
@@ -90,6 +95,10 @@ class Trace:
         if iterations > 0:
             self.segments.append([iterations, temperature])
 
+    def add_cooling(self) -> None:
+        """Note that another cooling of the whole problem follows."""
+        self.segments.append([0, -1.0])
+
     def add_region(self) -> None:
         """Note that what follows is another region's (`solvers.routing.annealing.regions`)."""
         self.segments.append([0, 0.0])
@@ -121,7 +130,7 @@ class Trace:
             raise ValueError(f"control trace has version {trace.get('version')!r}; allowed: {TRACE_VERSION}")
         segments = [(int(iterations), float(temperature)) for iterations, temperature in trace["segments"]]
         if any(
-            (iterations < 1 or not temperature > 0) and (iterations or temperature < 0 or temperature % 1)
+            (iterations < 1 or not temperature > 0) and (iterations or temperature < -1 or temperature % 1)
             for iterations, temperature in segments
         ):
             raise ValueError("control trace has a malformed segment")
@@ -168,7 +177,7 @@ def timed(engine: Engine, cooling: Cooling, stop: Stop, trace: Trace, segments: 
             return
 
 
-def worked(engine: Engine, cooling: Cooling, stop: Stop, trace: Trace) -> Iterator[None]:
+def worked(engine: RegionalEngine, cooling: Cooling, stop: Stop, trace: Trace) -> Iterator[None]:
     """Coolings of a fixed number of iterations, each twice as long as the one before; yields after each segment."""
     pace = Pace(stop)
     work = cooling.work
@@ -187,12 +196,17 @@ def worked(engine: Engine, cooling: Cooling, stop: Stop, trace: Trace) -> Iterat
             if stopped:
                 return
         work *= 2
+        engine.next_cooling()
+        trace.add_cooling()
 
 
 def replayed(engine: RegionalEngine, segments: list[tuple[int, float]], stop: Stop) -> Iterator[None]:
     """Repeat the segments of an earlier run; yields after each."""
     pace = Pace(stop)
     for iterations, temperature in segments:
+        if not iterations and temperature < 0:
+            engine.next_cooling()
+            continue
         if not iterations and temperature:
             yield from islice(engine.recombine(stop), int(temperature))
             continue

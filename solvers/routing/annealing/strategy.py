@@ -30,7 +30,7 @@ class Annealing:
     """
 
     name = "annealing"
-    version = "4"
+    version = "5"
 
     def accepts(self, problem: Any) -> bool:
         """Whether every feature that ``problem`` uses is honoured."""

@@ -187,6 +187,35 @@ def test_under_a_clock_regions_follow_the_first_cooling_and_the_trace_says_where
     assert trace.iterations == sum(iterations for iterations, _ in trace.segments)
 
 
+def test_where_time_matters_two_coolings_come_first_and_a_replay_repeats_both(monkeypatch):
+    monkeypatch.setattr(regions, "LEAST_WORK", 1)
+    monkeypatch.setattr(regions, "REGION_WORK", 1)
+    problem = _problem(60, 9, windows=True)
+    *_, last = Annealing().candidates(problem, Context(5, _clock(20_000)))
+    segments = last.control_trace["segments"]
+    marks = [segment for segment in segments if segment[0] == 0]
+    assert marks[:2] == [[0, -1.0]] * 2
+    assert marks.count([0, -1.0]) == 2
+    *_, again = Annealing().candidates(problem, Context(5, control_trace=last.control_trace))
+    assert (again.plan, again.claimed_objective) == (last.plan, last.claimed_objective)
+
+
+def test_a_bonus_for_routes_changes_their_number_while_hot_and_no_objective():
+    problem = _problem(120, 3, windows=True)
+    many, few, plain = _engine(problem), _engine(problem), _engine(problem)
+    for engine in (many, few, few):
+        engine.next_cooling()
+    hot = few.hot * few.scale
+    for engine in (many, few, plain):
+        engine.run(3_000, hot)
+    assert len(few.current_routes()) <= len(plain.current_routes()) < len(many.current_routes())
+    for engine in (many, few):
+        for fraction in (0.3, 0.6, 0.9, 1.0):
+            engine.run(500, hot * (engine.cold / engine.hot) ** fraction)
+            assert engine.best_objective == pytest.approx(problem.verify(engine.plan()).objective)
+        assert engine.bonus == 0.0
+
+
 def test_too_little_time_is_one_cooling():
     problem, trace = _problem(60, 9), Trace()
     list(cooled(_regions(problem), _clock(50), trace))

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from solvers.routing.annealing.schedule import BLOCK_S, Cooling, Pace, Trace, replayed, timed, worked
+from solvers.routing.annealing.schedule import BLOCK_S, TRACE_VERSION, Cooling, Pace, Trace, replayed, timed, worked
 from solvers.stop import WorkLimit
 
 
@@ -12,11 +12,14 @@ class _Machine:
     """An engine and a stop in one: each iteration takes ``step_s``, which a test may change."""
 
     def __init__(self, total_s, step_s):
-        self.left_s, self.step_s, self.calls = total_s, step_s, []
+        self.left_s, self.step_s, self.calls, self.coolings = total_s, step_s, [], 0
 
     def run(self, iterations, temperature):
         self.left_s -= iterations * self.step_s
         self.calls.append((iterations, temperature))
+
+    def next_cooling(self):
+        self.coolings += 1
 
     def __call__(self):
         return self.left_s <= 0
@@ -66,6 +69,9 @@ def test_without_a_clock_coolings_follow_each_other_each_twice_as_long():
     starts = [k for k, (_, temperature) in enumerate(trace.segments) if temperature == hottest]
     lengths = [sum(i for i, _ in trace.segments[a:b]) for a, b in itertools.pairwise(starts)]
     assert lengths[:2] == [10_000, 20_000]
+    again = _Machine(float("inf"), 0.0)
+    list(replayed(again, Trace.segments_of(trace.to_json()), WorkLimit(10**9)))
+    assert again.coolings == machine.coolings >= 3
 
 
 def test_a_pace_without_a_clock_counts_work_alone():
@@ -80,7 +86,7 @@ def test_impossible_coolings_are_refused(hot, cold, work):
         Cooling(hot, cold, work)
 
 
-@pytest.mark.parametrize("segment", [[0, 0.5], [0, -1.0], [-1, 1.0], [5, 0.0], [5, -1.0]])
+@pytest.mark.parametrize("segment", [[0, 0.5], [0, -2.0], [-1, 1.0], [5, 0.0], [5, -1.0]])
 def test_a_malformed_trace_is_refused(segment):
     with pytest.raises(ValueError, match="malformed segment"):
-        Trace.segments_of({"version": 3, "segments": [[5, 1.0], segment]})
+        Trace.segments_of({"version": TRACE_VERSION, "segments": [[5, 1.0], segment]})
