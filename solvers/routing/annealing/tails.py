@@ -36,31 +36,44 @@ def _in_time(rich, a, b, d):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _stops_after(tours, v):  # type: ignore[no-untyped-def]
+    """How many visits follow node ``v`` on its route."""
+    sentinel = tours.near.shape[0] + np.int64(tours.nodes[v].route)
+    count = 0
+    v = np.int64(tours.nodes[v].succ)
+    while v != sentinel:
+        count += 1
+        v = np.int64(tours.nodes[v].succ)
+    return count
+
+
+@kernel
 def _has_room(tours, rich, a, b):  # type: ignore[no-untyped-def]
     """Whether loads and numbers of stops allow that ``b`` and what follows comes after ``a``, and the other way."""
-    nodes, amounts, sums = tours.nodes, rich.amounts, rich.sums
+    nodes, amounts, sums, routes = tours.nodes, rich.amounts, rich.sums, tours.routes
     n = tours.near.shape[0]
     first, second = np.int64(nodes[a].route), np.int64(nodes[b].route)
     kind = rich.runs[first].type
+    most = rich.kinds[kind].most_stops
+    if routes[first].size + routes[second].size > most:
+        more = _stops_after(tours, np.int64(nodes[b].pred)) - _stops_after(tours, a)
+        if routes[first].size + more > most or routes[second].size - more > most:
+            return False
     for d in range(sums.shape[1]):
-        stops, brings, takes = 0, 0, 0  # what the first route gains and the second loses
+        brings, takes = 0, 0  # what the first route gains and the second loses
         v = np.int64(nodes[a].succ)
         while v != n + first:
-            stops -= 1
             brings -= amounts[v, d].brings
             takes -= amounts[v, d].takes
             v = np.int64(nodes[v].succ)
         v = np.int64(b)
         while v != n + second:
-            stops += 1
             brings += amounts[v, d].brings
             takes += amounts[v, d].takes
             v = np.int64(nodes[v].succ)
         limit = rich.capacity[kind, d]
         if (
-            tours.routes[first].size + stops > rich.kinds[kind].most_stops
-            or tours.routes[second].size - stops > rich.kinds[kind].most_stops
-            or sums[first, d].brought + brings > limit
+            sums[first, d].brought + brings > limit
             or sums[second, d].brought - brings > limit
             or sums[first, d].taken + takes > limit
             or sums[second, d].taken - takes > limit

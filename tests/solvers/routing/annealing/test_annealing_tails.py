@@ -17,30 +17,29 @@ from solvers.routing.problem import RoutingProblem
 from solvers.stop import WorkLimit
 
 
-def _problem(places, visits, **vehicle):
+def _problem(places, visits, capacity=60, **vehicle):
     rows = tuple(LocationRow(f"p{i}", Coordinates.POINT, float(x), float(y)) for i, (x, y) in enumerate(places))
-    van = VehicleRow("van", len(visits), "p0", "p0", (("kg", 60),), **vehicle)
+    van = VehicleRow("van", len(visits), "p0", "p0", (("kg", capacity),) if capacity else (), **vehicle)
     return RoutingProblem.of(RoutingData(rows, (van,), tuple(visits), profiles=(ProfileRow(metric=Metric.EUCLIDEAN),)))
 
 
 @st.composite
 def _problems(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    n = draw(st.integers(2, 14))
+    n, loads = draw(st.integers(2, 14)), draw(st.booleans())
     opens = rng.integers(150, 450, n).astype(float)  # each can be reached
     visits = [
         VisitRow(
             f"v{i}",
             f"p{i + 1}",
-            (("kg", int(rng.integers(1, 20))),),
+            (("kg", int(rng.integers(1, 20))),) if loads else (),
             service_s=float(rng.integers(0, 20)),
             time_windows=(Window(opens[i], opens[i] + float(rng.integers(20, 300))),),
         )
         for i in range(n)
     ]
-    return _problem(
-        rng.integers(0, 100, (n + 1, 2)), visits, max_stops=draw(st.sampled_from([None, 5])), fixed_cost=40.0
-    )
+    most = draw(st.sampled_from([None, 5]))
+    return _problem(rng.integers(0, 100, (n + 1, 2)), visits, 60 if loads else 0, max_stops=most, fixed_cost=40.0)
 
 
 def _engine(problem, seed):
