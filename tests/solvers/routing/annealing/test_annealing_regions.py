@@ -191,7 +191,7 @@ def test_where_time_matters_two_coolings_come_first_and_a_replay_repeats_both(mo
     monkeypatch.setattr(regions, "LEAST_WORK", 1)
     monkeypatch.setattr(regions, "REGION_WORK", 1)
     problem = _problem(60, 9, windows=True)
-    *_, last = Annealing().candidates(problem, Context(5, _clock(20_000)))
+    *_, last = Annealing().candidates(problem, Context(5, _clock(3_000)))
     segments = last.control_trace["segments"]
     marks = [segment for segment in segments if segment[0] == 0]
     assert marks[:2] == [[0, -1.0]] * 2
