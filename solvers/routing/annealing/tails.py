@@ -48,29 +48,32 @@ def _stops_after(tours, v):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _loads_after(tours, rich, v, d):  # type: ignore[no-untyped-def]
+    """What the visits that follow node ``v`` bring and take in dimension ``d``."""
+    sentinel = tours.near.shape[0] + np.int64(tours.nodes[v].route)
+    brings, takes = 0, 0
+    v = np.int64(tours.nodes[v].succ)
+    while v != sentinel:
+        brings += rich.amounts[v, d].brings
+        takes += rich.amounts[v, d].takes
+        v = np.int64(tours.nodes[v].succ)
+    return brings, takes
+
+
+@kernel
 def _has_room(tours, rich, a, b):  # type: ignore[no-untyped-def]
     """Whether loads and numbers of stops allow that ``b`` and what follows comes after ``a``, and the other way."""
-    nodes, amounts, sums, routes = tours.nodes, rich.amounts, rich.sums, tours.routes
-    n = tours.near.shape[0]
-    first, second = np.int64(nodes[a].route), np.int64(nodes[b].route)
+    nodes, sums, routes = tours.nodes, rich.sums, tours.routes
+    first, second, before = np.int64(nodes[a].route), np.int64(nodes[b].route), np.int64(nodes[b].pred)
     kind = rich.runs[first].type
     most = rich.kinds[kind].most_stops
     if routes[first].size + routes[second].size > most:
-        more = _stops_after(tours, np.int64(nodes[b].pred)) - _stops_after(tours, a)
+        more = _stops_after(tours, before) - _stops_after(tours, a)
         if routes[first].size + more > most or routes[second].size - more > most:
             return False
     for d in range(sums.shape[1]):
-        brings, takes = 0, 0  # what the first route gains and the second loses
-        v = np.int64(nodes[a].succ)
-        while v != n + first:
-            brings -= amounts[v, d].brings
-            takes -= amounts[v, d].takes
-            v = np.int64(nodes[v].succ)
-        v = np.int64(b)
-        while v != n + second:
-            brings += amounts[v, d].brings
-            takes += amounts[v, d].takes
-            v = np.int64(nodes[v].succ)
+        lost, gained = _loads_after(tours, rich, a, d), _loads_after(tours, rich, before, d)
+        brings, takes = gained[0] - lost[0], gained[1] - lost[1]
         limit = rich.capacity[kind, d]
         if (
             sums[first, d].brought + brings > limit
