@@ -155,9 +155,10 @@ class Acceptance:
         call = None
         if hand_over is not None and awaited and _spends_nothing(policy):
             call = hand_over(order)
-        insurance = (
-            self._insurance.start(kind_name, problem, policy.seed, guard_at_s) if awaited else self._insurance.none()
-        )
+        insurance = self._insurance.none()
+        if awaited:
+            reply_by_s = received_s + policy.deadline_s
+            insurance = self._insurance.start(kind_name, problem, policy.seed, guard_at_s, reply_by_s)
         recalling = self._recalling(order, problem, guard_at_s) if awaited else None
         storing_s = time.monotonic()
         storing = self._background.spawn(in_store(self._store_job, kind, problem, request, order, coordinator))

@@ -146,6 +146,7 @@ class Gateway:
         self._tours = tours_api.ToursApi(settings.max_message_bytes)
         for name in KINDS:
             problem_kind(name).warm()
+        self._solving.find_coordinators()
         self._upkeep = [asyncio.ensure_future(task) for task in self._solving.upkeep()]
 
     # RoutingService

@@ -101,6 +101,14 @@ class Solving:
         except (RayError, ValueError) as error:
             logs.logger().warning("coordinator_unreachable", job_id=order.job_id, error=type(error).__name__)
 
+    def find_coordinators(self) -> None:
+        """Look them up before anybody asks: the first look in a process takes 60 ms, which its first callers lack."""
+        for index in range(self._settings.coordinators):
+            try:
+                actor(coordinator_name(index))
+            except (RayError, ValueError):  # looked up again when it is needed
+                logs.logger().warning("coordinator_not_found", coordinator=coordinator_name(index))
+
     def upkeep(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs as long as the gateway does."""
         return self._acceptance.watch_scheduler(), self._fallback.end_abandoned(), watch_lag(self._pressure)

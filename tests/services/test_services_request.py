@@ -251,6 +251,22 @@ async def test_another_coordinator_takes_over_from_a_dead_one(house: House) -> N
         assert (job.holder, job.state) == ("coordinator-1", JobState.SUCCEEDED)
 
 
+async def test_coordinators_are_found_before_anybody_asks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is away just now does not keep the gateway from starting."""
+    asked = []
+
+    def find(name: str) -> Any:
+        asked.append(name)
+        if name == "coordinator-0":
+            raise ValueError(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.solving.actor", find)
+        house.solving.find_coordinators()
+    assert asked == ["coordinator-0", "coordinator-1"]
+    assert (await house.ask(invoice_request(16))).report.service_level == FULL
+
+
 async def test_without_coordinators_the_insurance_is_committed(house: House) -> None:
     """With nobody to solve, the gateway takes the lease and stores what it answers."""
     house.handles["coordinator-0"].dead = house.handles["coordinator-1"].dead = True
