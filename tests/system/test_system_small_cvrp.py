@@ -1,4 +1,4 @@
-"""All 97 small public CVRP instances through the service, checked by arithmetic of this file's own."""
+"""The 97 small public CVRP instances through the service, checked by arithmetic of this file's own."""
 
 from __future__ import annotations
 
@@ -58,13 +58,19 @@ def _cost(path: Path, routes: list[list[int]]) -> float:
     return cost
 
 
-def test_every_instance_is_feasible_within_a_second_and_the_mean_gap_is_at_most_1_percent(service: Any) -> None:
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, id="all", marks=pytest.mark.long), pytest.param(4, id="every fourth")]
+)
+def test_every_instance_is_feasible_within_a_second_and_the_mean_gap_is_at_most_1_percent(
+    service: Any, step: int
+) -> None:
     if not SMALL.is_dir():
         pytest.skip(f"no benchmark data at {SMALL}; set ISINGLASS_DATA")
     with (DATA / "cvrp" / "best_known.csv").open() as file:
         best = {row["instance"]: float(row["best"]) for row in csv.DictReader(file) if row["best"]}
     files = sorted(SMALL.glob("*.vrp"))
     assert len(files) == 97
+    files = files[::step]
     took_s: dict[str, float] = {}
 
     def solve(path: Path) -> float:
@@ -86,6 +92,8 @@ def test_every_instance_is_feasible_within_a_second_and_the_mean_gap_is_at_most_
     mean = sum(gaps.values()) / len(gaps)
     worst = max(gaps, key=lambda name: gaps[name])
     slowest = max(took_s, key=lambda name: took_s[name])
-    print(f"mean gap {mean:.3%}, worst {worst} {gaps[worst]:.2%}, slowest {slowest} {took_s[slowest]:.3f} s")
+    late = sum(seconds > 1.0 for seconds in took_s.values())
+    worst_gap, longest_s = gaps[worst], took_s[slowest]
+    print(f"mean gap {mean:.3%}, worst {worst} {worst_gap:.2%}, slowest {slowest} {longest_s:.3f} s, {late} late")
     assert mean <= 0.01
-    assert took_s[slowest] < 1.0 + requests.GRACE_S, slowest
+    assert longest_s < 1.0 + requests.GRACE_S, slowest
