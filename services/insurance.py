@@ -57,8 +57,10 @@ def _insure_or_nothing(kind: str, problem: Any, seed: int, until_s: float, reply
     now_s = time.monotonic()
     if now_s >= reply_by_s:
         return Insured(None, None, None, 0.0)
+    if now_s >= until_s:
+        until_s = 0.5 * (now_s + reply_by_s)  # the other half is for the commit and the reply
     try:
-        return insure(kind, problem, seed, until_s if now_s < until_s else 0.5 * (now_s + reply_by_s))
+        return insure(kind, problem, seed, until_s)
     except Exception:  # noqa: BLE001 - the solvers may still answer
         logs.logger().error("insurance_failed", kind=kind, exc_info=True)
         return Insured(None, None, None, 0.0)
